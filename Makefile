@@ -1,0 +1,89 @@
+# Sekimori: make, make run, make demo, make check. See README.md.
+
+BUILD   ?= build
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+PYTHON  ?= /usr/bin/python3
+VERSION := 0.1.0
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
+	-Wformat=2 -Wconversion -Wno-sign-conversion
+FLAGS := -std=c11 -D_GNU_SOURCE -DSEKIMORI_VERSION='"$(VERSION)"' -Isrc $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
+LIBS  := -lmbedtls -lmbedx509 -lmbedcrypto -linih
+
+SRC     := $(wildcard src/*.c src/*/*.c)
+OBJ     := $(SRC:%.c=$(BUILD)/%.o)
+ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJ))
+UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c)) \
+	   $(patsubst tests/fault/%.c,$(BUILD)/fault/%,$(wildcard tests/fault/test_*.c))
+DIALOG  := $(BUILD)/dialog/run $(BUILD)/dialog/run_client
+FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY  := $(FUZZ:%=$(BUILD)/fuzz/%)
+
+.PHONY: all run demo check quick tests tools fuzz lint bench clean
+all: tools-build
+	@$(MAKE) --no-print-directory $(BUILD)/sekimori
+
+# Only what is missing is installed; nothing is done where all is there.
+.PHONY: tools-build tools-run tools-check
+tools-build tools-run tools-check: tools-%:
+	@sh board/debian/needs $*
+
+$(BUILD)/sekimori: $(OBJ)
+	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBS)
+
+$(BUILD)/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+
+# The rooms as an archive, so that a test links only what it uses.
+$(BUILD)/rooms.a: $(ROOMS)
+	@rm -f $@
+	ar rc $@ $(ROOMS)
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a -lcmocka $(LIBS)
+
+$(BUILD)/fault/%: tests/fault/%.c $(BUILD)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a -lcmocka $(LIBS)
+
+$(BUILD)/dialog/%: tests/dialog/%.c tests/dialog/script.c $(BUILD)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(LDFLAGS) -Itests/dialog -MMD -MP -o $@ $< tests/dialog/script.c $(BUILD)/rooms.a $(LIBS)
+
+# A fuzz target with a main of its own, that replays files: seeds and past crashes, with any compiler.
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/rooms.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< tests/fuzz/replay.c $(BUILD)/rooms.a $(LIBS)
+
+tests: $(BUILD)/sekimori $(UNIT) $(DIALOG) $(REPLAY)
+
+run: tools-run
+	@$(MAKE) --no-print-directory $(BUILD)/sekimori
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh board/debian/try run
+
+demo: tools-run
+	@$(MAKE) --no-print-directory $(BUILD)/sekimori
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh board/debian/try demo
+
+check: tools-check
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) MAKE="$(MAKE)" sh tests/check all
+
+# Unit tests and dialogues with one compiler: seconds.
+quick: tests
+	@BUILD=$(BUILD) sh tests/check units $(BUILD)
+
+# An hour's hunt, or as long as SECONDS says, per target; new crashes go to tests/fuzz/seeds.
+fuzz: tools-check
+	@BUILD=$(BUILD) sh tests/fuzz/hunt $(FUZZ)
+
+lint: tools-check
+	@sh tests/lint
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(OBJ:.o=.d)
+-include $(wildcard $(BUILD)/unit/*.d $(BUILD)/fault/*.d $(BUILD)/dialog/*.d $(BUILD)/fuzz/*.d)

@@ -1,0 +1,10 @@
+/* CRC-32C (Castagnoli), RFC 3720 appendix B.4: finds damaged records in the spool. */
+#ifndef BASE_CRC32_H
+#define BASE_CRC32_H
+
+#include "slice.h"
+
+/* Continues `crc` (0 to begin) over data. */
+uint32_t crc32c(uint32_t crc, struct slice data);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * Every bound of the program, one line each: what it is, its unit, and why this number.
+ * Settings in /etc/sekimori.ini that move a bound name it in their own row (manager/config.c).
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* Lines of the protocols */
+#define SMTP_LINE_MAX		2048	/* octets with CRLF: RFC 5321 4.5.3.1.4 asks for 512, MAIL parameters add to it */
+#define SMTP_AUTH_LINE_MAX	12288	/* octets with CRLF: RFC 4954 section 4 */
+#define SMTP_REPLY_MAX		1024	/* octets of one reply of ours, all its lines; room that must be free to go on */
+#define SMTP_REPLY_LINE_MAX	2048	/* octets of one reply line of an upstream; RFC 5321 says 512, some send more */
+#define SMTP_REPLY_LINES_MAX	64	/* lines of one upstream reply: EHLO of the largest providers has some 20 */
+#define SMTP_REPLY_TEXT_MAX	400	/* octets of an upstream's words kept for log, queue and return mail */
+#define SMTP_VERBS_MAX		1000	/* commands a session may send without a mail accepted between, then 421 */
+#define SMTP_ERRORS_MAX		20	/* refused commands of a session, then 421: a guessing machine's patience */
+
+/* Addresses */
+#define LOCAL_PART_MAX		64	/* octets: RFC 5321 4.5.3.1.1 */
+#define DOMAIN_MAX		255	/* octets: RFC 5321 4.5.3.1.2 */
+#define ADDRESS_MAX		254	/* octets: a path of 256 (RFC 5321 4.5.3.1.3) less its angle brackets */
+#define HOST_MAX		255	/* octets of a host name or numeric address in text */
+
+/* Messages */
+#define DATA_LINE_MAX		998	/* octets of a header line without CRLF: RFC 5322 2.1.1 */
+#define FIELD_KEEP_MAX		2048	/* octets of a From: or Sender: body kept for the verdict; longer ones are refused */
+#define FIELD_SHORT_MAX		256	/* octets of a Message-ID, Subject or Auto-Submitted kept for the log */
+#define CHUNK_SIZE		32768	/* octets: pool block; one read, one spool data record, one write upstream */
+#define RECIPIENTS_CEILING	1000	/* upper bound of max_recipients */
+
+/* Credentials */
+#define LOGIN_MAX		ADDRESS_MAX	/* octets of an AUTH identity */
+#define PASSWORD_MAX		255	/* octets: RFC 4616 allows more, nobody types it */
+#define SCRAM_ITERATIONS_MIN	4096	/* RFC 7677 section 4 */
+#define SCRAM_ITERATIONS_MAX	100000	/* a line of the accounts file must not stop the hashing helper */
+
+/* The house */
+#define ACCOUNTS_MAX		4096	/* accounts and devices; 1000 are licensed, more are named in a warning */
+#define ACCOUNTS_LINE_MAX	1024	/* octets of a line of the accounts file: the longest legal one has some 950 */
+#define ACCOUNTS_FILE_MAX	4194304	/* octets of the accounts file: ACCOUNTS_MAX such lines */
+#define ALIASES_MAX		4096	/* rows of [alias] */
+#define ALIAS_ACCOUNTS_MAX	64	/* accounts that share one alias: a department */
+#define PEERS_MAX		64	/* [peer] sections */
+#define PASSWORD_MEMO_MAX	1024	/* verified passwords remembered, 32 octets each: the licensed accounts */
+#define SCRAM_ITERATIONS	4096	/* of secrets we write and of the work done for unknown accounts; Dovecot's default */
+#define LISTENERS_MAX		16	/* addresses over all [listen] sections */
+#define ROUTES_MAX		16	/* [relay] sections */
+#define HOSTS_MAX		4	/* hosts of one relay */
+#define DOMAINS_MAX		32	/* our own mail domains */
+#define NETWORKS_MAX		64	/* rows of one address list */
+#define RESOLVED_MAX		8	/* addresses kept of one name */
+
+/* Logs and errors */
+#define LOG_LINE_MAX		1000	/* octets: OpenWrt's logd cuts at 1024 with its own prefix */
+#define LOG_VALUE_MAX		128	/* octets of one value from outside in a log line, before quoting */
+#define FAULT_MAX		400	/* octets of an error text for a person */
+
+#endif

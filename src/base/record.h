@@ -1,0 +1,33 @@
+/*
+ * One event as one line: `event key=value key=value`. Used for syslog and for the audit
+ * file. Values from outside go through record_text, which quotes and cuts them, so that no value can
+ * end the line or pass for a second field.
+ *
+ * A field that no longer fits is left out, as are all after it, and the line ends in ` ...`: write
+ * the words and numbers of our own first, so that a peer's long values can't push them out.
+ */
+#ifndef BASE_RECORD_H
+#define BASE_RECORD_H
+
+#include "limits.h"
+#include "slice.h"
+
+struct record {
+	char text[LOG_LINE_MAX + 1];	/* always NUL-terminated */
+	size_t len;
+};
+
+/* Starts the line with the name of the event. */
+void record_start(struct record *r, const char *event);
+/* A word of our own making; written as it is. Left out when word is NULL. */
+void record_word(struct record *r, const char *key, const char *word);
+void record_number(struct record *r, const char *key, int64_t value);
+/*
+ * Any bytes: bare when they are printable, without blank, quote, backslash and `=`, and not empty;
+ * else in double quotes, with \" \\ and \xHH; cut at LOG_VALUE_MAX octets of input, shown as `...`.
+ */
+void record_text(struct record *r, const char *key, struct slice value);
+/* A number of milliseconds as seconds with three decimals. */
+void record_seconds(struct record *r, const char *key, int64_t ms);
+
+#endif

@@ -1,0 +1,85 @@
+#include "ingest/evidence.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "mail/fields.h"
+
+/* RFC 3848: by EHLO, TLS, AUTH. */
+static const char *protocol(const struct session *s)
+{
+	static const char *const names[2][2] = { { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } };
+
+	return s->smtp.extended ? names[s->smtp.secured][s->smtp.authenticated] : "SMTP";
+}
+
+static bool write_received(struct buffer *out, const struct session *s)
+{
+	const struct transaction *t = s->transaction;
+	char tls[128] = "";
+	struct received r = {
+		.helo = smtp_server_helo(&s->smtp),
+		.client = slice_of(s->client_text),
+		.by = slice_of(s->settings->hostname),
+		.with = protocol(s),
+		.id = slice_of(t->id),
+		.recipient = transaction_single_recipient(t),
+		.wall = clock_wall(),
+	};
+
+	if (s->smtp.secured)
+		snprintf(tls, sizeof(tls), "%s cipher %s", tls_version(s->stream.tls), tls_cipher(s->stream.tls));
+	r.tls = slice_of(tls);
+	r.zone = clock_zone(r.wall);
+	return fields_received(out, &r);
+}
+
+static bool write_results(struct buffer *out, const struct session *s)
+{
+	struct auth_results a = {
+		.by = slice_of(s->settings->hostname),
+		.account = slice_of(""),
+		.mail_from = address_text(&s->transaction->mail.sender),
+	};
+
+	if (s->principal.kind == PRINCIPAL_ACCOUNT)
+		a.account = principal_name(&s->principal);
+	return fields_auth_results(out, &a);
+}
+
+/* The verdict that decided: the header's, unless the envelope's has failed already. */
+static const struct verdict *deciding(const struct transaction *t)
+{
+	return t->envelope_verdict.pass ? &t->header_verdict : &t->envelope_verdict;
+}
+
+static bool write_tag(struct buffer *out, const struct transaction *t)
+{
+	const struct verdict *v = deciding(t);
+
+	if (v->pass || v->action != ACTION_TAG)
+		return true;
+	return buffer_putf(out, "X-Sekimori-Verdict: would=%s reason=%s\r\n",
+			   t->envelope_verdict.pass ? "552" : "550", verdict_reason(v));
+}
+
+bool evidence_write(struct buffer *out, const struct session *s)
+{
+	return write_received(out, s) && write_results(out, s) && write_tag(out, s->transaction);
+}
+
+void evidence_record_verdict(struct record *r, const struct verdict *v)
+{
+	static const char *const match[] = { "other", "own", NULL };
+
+	record_number(r, "level", v->level);
+	if (!v->pass) {
+		record_word(r, "reason", verdict_reason(v));
+		if (v->action != ACTION_REFUSE)
+			record_word(r, "would", "refuse");
+	}
+	if (v->display_address)
+		record_number(r, "display_addr", 1);
+	record_word(r, "envelope", match[v->envelope_match % 3]);
+	record_word(r, "from_is", match[v->from_match % 3]);
+}

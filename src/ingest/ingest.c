@@ -1,0 +1,283 @@
+#include "ingest/ingest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ingest/session.h"
+#include "net/listener.h"
+#include "trust/password.h"
+
+/* Connections taken of one listener in one turn, so that a flood of them doesn't starve the sessions. */
+#define ACCEPTS_PER_TURN	64
+
+struct gate {				/* an open listening socket */
+	struct watch watch;
+	struct ingest *ingest;
+	struct ingest_settings *settings;
+	const struct ingest_listen *listen;	/* in settings */
+};
+
+struct ingest {
+	struct session_house house;
+	struct ingest_settings *settings;
+	struct session *sessions;
+	unsigned *free_slots, free_count, slot_count;
+	struct gate *gates[LISTENERS_MAX];
+	unsigned gate_count;
+};
+
+static void session_closed(void *context, struct session *s)
+{
+	struct ingest *i = context;
+
+	i->free_slots[i->free_count++] = (unsigned)(s - i->sessions);
+}
+
+static struct ip_address peer_address(const struct sockaddr_storage *peer)
+{
+	if (peer->ss_family == AF_INET6)
+		return ip_from_v6(((const struct sockaddr_in6 *)peer)->sin6_addr.s6_addr);
+	return ip_from_v4((const uint8_t *)&((const struct sockaddr_in *)peer)->sin_addr);
+}
+
+static bool same_address(const struct ip_address *a, const struct ip_address *b)
+{
+	return a->v6 == b->v6 && !memcmp(a->bytes, b->bytes, a->v6 ? 16 : 4);
+}
+
+static unsigned sessions_of(const struct ingest *i, const struct ip_address *client)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < i->slot_count; k++)
+		n += i->sessions[k].settings && !i->sessions[k].watch.dead &&
+		     i->sessions[k].stream.fd >= 0 && same_address(&i->sessions[k].client, client);
+	return n;
+}
+
+/* Said without a session: one write, then closed. */
+static void turn_away(struct ingest *i, int fd, const struct ip_address *client, enum reply reply)
+{
+	char memory[SMTP_REPLY_MAX], ip[48];
+	struct buffer out;
+	struct record r;
+	ssize_t sent;
+
+	buffer_init(&out, memory, sizeof(memory));
+	reply_put(&out, reply, slice_of(i->settings->hostname), i->settings->enhanced_codes);
+	sent = send(fd, out.at, buffer_length(&out), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)sent;			/* a courtesy: nothing depends on it */
+	close(fd);
+	i->house.counters.refused_sessions++;
+	ip_text(client, ip, sizeof(ip));
+	record_start(&r, "turned-away");
+	record_word(&r, "client", ip);
+	record_number(&r, "code", reply_code(reply));
+	record_word(&r, "reason", reply == REPLY_TOO_BUSY ? "max_sessions" : "sessions_per_client");
+	log_record(SEVERITY_WARNING, &r);
+}
+
+static void welcome(struct gate *g, int fd, const struct sockaddr_storage *peer)
+{
+	struct ingest *i = g->ingest;
+	struct ip_address client = peer_address(peer);
+	struct session *s;
+
+	if (!i->free_count) {
+		turn_away(i, fd, &client, REPLY_TOO_BUSY);
+		return;
+	}
+	if (sessions_of(i, &client) >= g->settings->sessions_per_client) {
+		turn_away(i, fd, &client, REPLY_TOO_MANY_FROM_CLIENT);
+		return;
+	}
+	s = &i->sessions[i->free_slots[--i->free_count]];
+	if (!session_open(s, &i->house, g->settings, g->listen, fd, &client)) {
+		i->free_count++;
+		log_line(SEVERITY_ERR, "no room for a session");
+	}
+}
+
+static void gate_want(struct watch *w)
+{
+	w->events = POLLIN;
+	w->deadline = NEVER;
+}
+
+static void gate_ready(struct watch *w, short revents)
+{
+	struct gate *g = (struct gate *)w;
+	struct sockaddr_storage peer;
+
+	(void)revents;
+	for (unsigned n = 0; n < ACCEPTS_PER_TURN; n++) {
+		int fd = listener_accept(w->fd, &peer);
+
+		if (fd < 0) {
+			if (fd != -EAGAIN)
+				log_line(SEVERITY_WARNING, "accept: %s", strerror(-fd));
+			return;
+		}
+		welcome(g, fd, &peer);
+	}
+}
+
+static void gate_reap(struct watch *w)
+{
+	struct gate *g = (struct gate *)w;
+
+	close(w->fd);
+	g->settings->users--;
+	free(g);
+}
+
+struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *hasher,
+			  const struct ingest_settings *settings)
+{
+	struct ingest *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return NULL;
+	i->slot_count = settings->max_sessions;
+	i->sessions = calloc(i->slot_count, sizeof(*i->sessions));
+	i->free_slots = calloc(i->slot_count, sizeof(*i->free_slots));
+	i->house = (struct session_house){
+		.loop = l, .blocks = blocks, .keeper = k, .hasher = hasher,
+		.transactions = pool_new(sizeof(struct transaction), i->slot_count),
+		.memo = password_memo_new(),
+		.closed = session_closed, .context = i,
+	};
+	if (!i->sessions || !i->free_slots || !i->house.transactions || !i->house.memo) {
+		ingest_free(i);
+		return NULL;
+	}
+	for (unsigned n = i->slot_count; n > 0; n--)
+		i->free_slots[i->free_count++] = n - 1;
+	return i;
+}
+
+void ingest_free(struct ingest *i)
+{
+	if (!i)
+		return;
+	password_memo_free(i->house.memo);
+	pool_free(i->house.transactions);
+	free(i->free_slots);
+	free(i->sessions);
+	free(i);
+}
+
+static bool same_socket(const struct ingest_listen *a, const struct ingest_listen *b)
+{
+	return a->address_len == b->address_len && !memcmp(&a->address, &b->address, a->address_len);
+}
+
+static struct gate *gate_at(const struct ingest *i, const struct ingest_listen *listen)
+{
+	for (unsigned n = 0; n < i->gate_count; n++)
+		if (same_socket(i->gates[n]->listen, listen))
+			return i->gates[n];
+	return NULL;
+}
+
+static struct gate *gate_open(struct ingest *i, struct ingest_settings *settings, const struct ingest_listen *listen,
+			      struct fault *f)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+
+	if (!g) {
+		fault_set(f, STATUS_TEMPORARY, "no memory for listener %s", listen->name);
+		return NULL;
+	}
+	g->watch = (struct watch){ .want = gate_want, .ready = gate_ready, .reap = gate_reap };
+	g->ingest = i;
+	g->settings = settings;
+	g->listen = listen;
+	g->watch.fd = listener_open(&listen->address, listen->address_len, f);
+	if (g->watch.fd >= 0 && !loop_add(i->house.loop, &g->watch)) {
+		fault_set(f, STATUS_TEMPORARY, "no room for listener %s", listen->name);
+		close(g->watch.fd);
+		g->watch.fd = -1;
+	}
+	if (g->watch.fd >= 0) {
+		settings->users++;
+		return g;
+	}
+	free(g);
+	return NULL;
+}
+
+/* A listener that stays open changes its settings in place; its backlog loses nothing. */
+static void gate_renew(struct gate *g, struct ingest_settings *settings, const struct ingest_listen *listen)
+{
+	g->settings->users--;
+	g->settings = settings;
+	g->listen = listen;
+	settings->users++;
+}
+
+static void close_unlisted(struct ingest *i, struct gate *const kept[], unsigned count)
+{
+	for (unsigned n = 0; n < i->gate_count; n++) {
+		bool listed = false;
+
+		for (unsigned k = 0; k < count; k++)
+			listed |= kept[k] == i->gates[n];
+		if (!listed)
+			i->gates[n]->watch.dead = true;
+	}
+}
+
+bool ingest_apply(struct ingest *i, struct ingest_settings *settings, struct fault *f)
+{
+	struct gate *gates[LISTENERS_MAX];
+	bool fresh[LISTENERS_MAX] = { false };
+	unsigned n;
+
+	for (n = 0; n < settings->listen_count; n++) {
+		gates[n] = gate_at(i, &settings->listen[n]);
+		fresh[n] = !gates[n];
+		if (fresh[n])
+			gates[n] = gate_open(i, settings, &settings->listen[n], f);
+		if (!gates[n])
+			break;
+	}
+	if (n < settings->listen_count) {
+		while (n-- > 0)
+			if (fresh[n])
+				gates[n]->watch.dead = true;
+		return false;
+	}
+	close_unlisted(i, gates, n);
+	for (n = 0; n < settings->listen_count; n++)
+		if (!fresh[n])
+			gate_renew(gates[n], settings, &settings->listen[n]);
+	memcpy(i->gates, gates, sizeof(gates[0]) * n);
+	i->gate_count = n;
+	i->settings = settings;
+	return true;
+}
+
+void ingest_shutdown(struct ingest *i)
+{
+	for (unsigned n = 0; n < i->gate_count; n++)
+		i->gates[n]->watch.dead = true;
+	i->gate_count = 0;
+	for (unsigned n = 0; n < i->slot_count; n++)
+		if (i->sessions[n].house && i->sessions[n].stream.fd >= 0)
+			session_shutdown(&i->sessions[n]);
+}
+
+bool ingest_idle(const struct ingest *i)
+{
+	return i->house.counters.open_sessions == 0;
+}
+
+const struct ingest_counters *ingest_counters(const struct ingest *i)
+{
+	return &i->house.counters;
+}

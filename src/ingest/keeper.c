@@ -1,0 +1,166 @@
+#include "ingest/keeper.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Outcomes that nobody waits for may stay in memory this long; a crash then sends a mail twice, never loses one. */
+#define NOTE_DELAY_MS	200
+
+struct keeper {
+	struct watch watch;		/* starts flushes; has no descriptor */
+	struct loop *loop;
+	struct spool *spool;
+	struct helper *flusher;
+	bool flushing;
+	unsigned waiting;		/* commits not yet decided */
+	int64_t note_deadline;		/* NEVER: no outcome is waiting */
+	void (*on_commit)(void *context);
+	void *on_commit_context;
+};
+
+static size_t serve_flush(const void *request, size_t len, int fd, void *answer)
+{
+	int32_t result = fdatasync(fd) ? -errno : 0;
+
+	(void)request, (void)len;
+	memcpy(answer, &result, sizeof(result));
+	return sizeof(result);
+}
+
+static void tell_committed(struct keeper *k)
+{
+	struct spool_writer *w;
+	bool any = false;
+
+	while ((w = spool_committed(k->spool))) {
+		struct keeping *keeping = w->owner;
+
+		k->waiting--;
+		if (w->result)
+			log_line(SEVERITY_ERR, "spool flush failed: %s", strerror(-w->result));
+		else
+			any = true;
+		if (keeping->done)
+			keeping->done(keeping, w->result);
+	}
+	if (any && k->on_commit)
+		k->on_commit(k->on_commit_context);
+}
+
+static void flushed(void *context, const void *answer, size_t len)
+{
+	struct keeper *k = context;
+	int32_t result = -EIO;		/* a helper that died has flushed nothing */
+
+	if (answer && len == sizeof(result))
+		memcpy(&result, answer, sizeof(result));
+	k->flushing = false;
+	spool_flush_end(k->spool, result);
+	tell_committed(k);
+}
+
+/* All commits of one turn share a flush: it starts when the turn's sessions have been served. */
+static void start_flush(struct keeper *k)
+{
+	int fd = spool_flush_begin(k->spool);
+
+	k->note_deadline = NEVER;
+	if (fd < 0) {
+		tell_committed(k);	/* a failed write decides a group without a flush */
+		return;
+	}
+	if (helper_ask(k->flusher, "", 1, fd, flushed, k)) {
+		k->flushing = true;
+		return;
+	}
+	spool_flush_end(k->spool, -EAGAIN);
+	tell_committed(k);
+}
+
+static void want(struct watch *w)
+{
+	struct keeper *k = (struct keeper *)w;
+
+	w->fd = -1;
+	if (!k->flushing && (k->waiting || loop_now(k->loop) >= k->note_deadline))
+		start_flush(k);
+	w->deadline = k->flushing ? NEVER : k->note_deadline;
+	if (!k->flushing && k->waiting)
+		w->deadline = loop_now(k->loop);
+}
+
+static void ready(struct watch *w, short revents)
+{
+	(void)w, (void)revents;		/* the next turn's want does the work */
+}
+
+static void reap(struct watch *w)
+{
+	(void)w;			/* keeper_free does it */
+}
+
+struct keeper *keeper_new(struct loop *l, struct spool *s)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->watch.want = want;
+	k->watch.ready = ready;
+	k->watch.reap = reap;
+	k->loop = l;
+	k->spool = s;
+	k->note_deadline = NEVER;
+	k->flusher = helper_start(l, "flusher", serve_flush);
+	if (k->flusher && loop_add(l, &k->watch))
+		return k;
+	keeper_free(k);
+	return NULL;
+}
+
+void keeper_free(struct keeper *k)
+{
+	if (!k)
+		return;
+	if (k->flusher)
+		helper_stop(k->flusher);
+	free(k);
+}
+
+struct spool *keeper_spool(const struct keeper *k)
+{
+	return k->spool;
+}
+
+int keeper_commit(struct keeper *k, struct keeping *w, struct slice front, struct slice envelope)
+{
+	int result;
+
+	w->writer.owner = w;
+	result = spool_commit(k->spool, &w->writer, front, envelope);
+	if (!result)
+		k->waiting++;
+	return result;
+}
+
+void keeper_note(struct keeper *k)
+{
+	if (k->note_deadline == NEVER)
+		k->note_deadline = loop_now(k->loop) + NOTE_DELAY_MS;
+}
+
+void keeper_on_commit(struct keeper *k, void (*call)(void *context), void *context)
+{
+	k->on_commit = call;
+	k->on_commit_context = context;
+}
+
+bool keeper_idle(const struct keeper *k)
+{
+	return !k->flushing && !k->waiting && k->note_deadline == NEVER;
+}

@@ -1,0 +1,58 @@
+/*
+ * One client's connection: a stream, an SMTP server session, who it is, and at most one transaction. Lives in
+ * a slot that is got at start; ends when its watch is dead.
+ */
+#ifndef INGEST_SESSION_H
+#define INGEST_SESSION_H
+
+#include "ingest/ingest.h"
+#include "ingest/transaction.h"
+#include "net/stream.h"
+#include "smtp/server.h"
+
+/* What all sessions share; the ingest's own. */
+struct session;
+
+struct session_house {
+	struct loop *loop;
+	struct pool *blocks;		/* of CHUNK_SIZE octets */
+	struct pool *transactions;	/* of struct transaction */
+	struct keeper *keeper;
+	struct helper *hasher;
+	struct password_memo *memo;
+	struct ingest_counters counters;
+	void (*closed)(void *context, struct session *s);	/* the slot is free again */
+	void *context;
+};
+
+struct session {
+	struct watch watch;		/* first: the loop's callbacks get it */
+	struct session_house *house;
+	struct ingest_settings *settings;
+	const struct ingest_listen *listen;
+	struct stream stream;
+	struct smtp_server smtp;
+	struct smtp_server_settings rules;
+	struct principal principal;
+	struct transaction *transaction;
+	struct ip_address client;
+	char client_text[64];		/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" */
+	char login[64];			/* the AUTH ID as typed, cut; for the log */
+	int64_t started;		/* ms */
+	int64_t deadline;		/* ms: of the next command, of the data window, of lingering */
+	uint64_t window_start;		/* size of the content when the data window began */
+	uint32_t messages, refused;
+	uint8_t stage;			/* enum session_stage */
+	const char *end;		/* why it ends: "quit", "timeout", … */
+	const struct trust_account *candidate;	/* whose password is being checked */
+	struct slice password;		/* the one being checked; in smtp's credentials */
+	bool starved;			/* no block for output was to be had */
+};
+
+/* Takes over fd. The watch is added to the loop; false when there is no room (fd is closed then). */
+bool session_open(struct session *s, struct session_house *house, struct ingest_settings *settings,
+		  const struct ingest_listen *listen, int fd, const struct ip_address *client);
+/* 421 and close, unless a commit is under way, which is waited for. */
+void session_shutdown(struct session *s);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * One mail transaction (RFC 5321 3.3): all that is known of a message from MAIL to the answer of its final dot, in
+ * one object that one function resets (R36). Exists only while there is one: idle sessions have none.
+ */
+#ifndef INGEST_TRANSACTION_H
+#define INGEST_TRANSACTION_H
+
+#include "base/pool.h"
+#include "ingest/ingest.h"
+#include "smtp/server.h"
+#include "trust/verdict.h"
+
+struct transaction {
+	struct keeping keeping;		/* first: the keeper's callback gets it */
+	struct keeper *keeper;
+	struct pool *blocks;
+	struct pool *home;		/* where this memory came from */
+	void *session;			/* struct session; NULL when it has gone during the commit */
+	char id[SPOOL_ID_TEXT];
+	struct smtp_mail mail;
+	struct buffer recipients;	/* each ended by LF; memory from `blocks` */
+	unsigned recipient_count;
+	struct verdict envelope_verdict, header_verdict;
+	struct header header;
+	struct buffer chunk;		/* content on its way to the spool; memory from `blocks` */
+	uint64_t size;			/* octets of content kept */
+	int error;			/* -errno of the spool; the rest of the content is dropped */
+	bool too_large;
+	bool committing;
+};
+
+/* Begins: gets the memory and the queue id. 0; -ENOSPC; -ENOMEM when blocks are all lent. `t` is zeroed memory. */
+int transaction_begin(struct transaction *t, struct keeper *k, struct pool *blocks, const struct smtp_mail *mail,
+		      uint32_t max_header);
+/* Drops the message as if it had never been, gives memory back, and zeroes t. Not while committing. */
+void transaction_reset(struct transaction *t);
+
+/* False when there is no room for it (452). */
+bool transaction_add_recipient(struct transaction *t, const struct address *recipient);
+/* For the log; may be empty. */
+struct slice transaction_message_id(const struct transaction *t);
+
+/* The only recipient, or empty when there are several. */
+struct slice transaction_single_recipient(const struct transaction *t);
+
+/* 0 or -ENOMEM: no block for the content. */
+int transaction_data(struct transaction *t);
+/* Content as on the wire. Errors are remembered in t->error; nothing is kept beyond `max` octets. */
+void transaction_content(struct transaction *t, struct slice content, uint64_t max);
+
+/* Commits with `front` before the content; keeping.done is called when it is decided. 0 or -errno. */
+int transaction_commit(struct transaction *t, struct slice front, const struct principal *p, int64_t wall);
+
+#endif

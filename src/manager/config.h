@@ -1,0 +1,48 @@
+/*
+ * The configuration: /etc/sekimori.ini as one value, read all or nothing (R20, R66). The contract is
+ * sekimori.ini(5). Lower rooms see only their share of it.
+ */
+#ifndef MANAGER_CONFIG_H
+#define MANAGER_CONFIG_H
+
+#include "ingest/ingest.h"
+#include "relay/route.h"
+#include "trust/trust.h"
+
+struct config {
+	char path[256];				/* of the file */
+	/* [server] */
+	char accounts[256], spool[256], control[108], user[33];
+	uint64_t spool_size;			/* octets */
+	/* [tls] */
+	char certificate[256], key[256];
+	bool tls_min_13;
+	/* [log] */
+	int log_facility, log_severity;
+	/* [limits] lockout */
+	unsigned lockout_after;
+	int64_t lockout_window, lockout_time;	/* ms */
+	/* [manager] */
+	char role[16], audit[256];
+	unsigned licences, audit_keep;
+	uint64_t audit_size;
+
+	struct trust *trust;			/* owned */
+	struct ingest_settings ingest;
+	struct relay_settings relay;
+	struct config *next;			/* retired ones, until nobody holds them */
+};
+
+/*
+ * Reads the file and everything it names (accounts, certificate, key, password files). NULL with a fault: FILE:LINE: what,
+ * status 78. Notices ("level is missing: users can impersonate each other") go to `notice`, which may be NULL.
+ * `network` false leaves the TLS contexts out: for commands that only look at trust.
+ */
+struct config *config_read(const char *path, bool network, void (*notice)(void *context, const char *text), void *context,
+			   struct fault *f);
+/* Wipes secrets, releases contexts. NULL is ignored. */
+void config_free(struct config *c);
+/* Nobody uses it any more: sessions, listeners, couriers. */
+bool config_unused(const struct config *c);
+
+#endif

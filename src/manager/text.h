@@ -1,0 +1,20 @@
+/*
+ * Small files read whole, and whether their modes keep secrets (R63).
+ */
+#ifndef MANAGER_TEXT_H
+#define MANAGER_TEXT_H
+
+#include "base/fault.h"
+#include "base/slice.h"
+
+/*
+ * The whole of a regular file of at most `max` octets, in memory of its own: text_free wipes and frees it. 0 or -errno: -EFBIG when it
+ * is larger, -EINVAL when it is no regular file.
+ */
+int text_read(const char *path, size_t max, struct slice *text);
+void text_free(struct slice text);
+
+/* Mode bits that let others (neither owner nor group) read or write; 0 when fine; -errno. */
+int text_others(const char *path);
+
+#endif

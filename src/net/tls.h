@@ -1,0 +1,70 @@
+/*
+ * TLS by mbedTLS 2.28 or 3.6; the only file that knows it, besides base/digest.c. A context (certificate and key, or
+ * CA and rules) is counted: connections that use it keep it alive after a reload has replaced it.
+ */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include <sys/types.h>
+
+#include "base/fault.h"
+#include "base/slice.h"
+
+struct tls_context;
+struct tls;
+
+/*
+ * Must be called after the last fork of a process that goes on to use TLS, before any other call. 0 or -errno; -EAGAIN: the
+ * kernel's generator is not ready yet (early at boot), call again later.
+ */
+int tls_start(void);
+
+/* Our own side: certificate chain and key in PEM. Faults name the file: unreadable, damaged, key that doesn't fit, key readable by others. */
+struct tls_context *tls_server_new(const char *certificate, const char *key, bool min_13, struct fault *f);
+
+struct tls_client_rules {
+	const char *ca;			/* PEM file; required unless pin is set */
+	const char *pin;		/* sha256 of the certificate (DER) in hex, colons allowed; when set, neither CA nor name is looked at */
+	const char *certificate, *key;	/* our own, for servers that ask for one; PEM files, both or none */
+	bool min_13;
+};
+/* Without CA and pin there is no context: "verify" without a CA refuses to start (lesson 25). */
+struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct fault *f);
+/*
+ * From the next tls_new on, TLS 1.2 at most (no change with min_13): mbedTLS 3.6.6 as Debian 13 has it can't talk to a TLS
+ * 1.2 server with an RSA certificate while it offers 1.3 as well; see tls_wants_12_retry.
+ */
+void tls_context_only_12(struct tls_context *c);
+void tls_context_hold(struct tls_context *c);
+void tls_context_release(struct tls_context *c);	/* NULL is ignored */
+
+/*
+ * A connection over a connected, non-blocking socket, which stays the caller's. `name` (clients): what the certificate must be
+ * for, a host name or a numeric address; never NULL for clients. NULL without memory.
+ */
+struct tls *tls_new(struct tls_context *c, int fd, const char *name);
+void tls_free(struct tls *t);
+
+/* Results of the calls below, other than a count of octets. */
+enum { TLS_WANT_READ = -1, TLS_WANT_WRITE = -2, TLS_CLOSED = -3, TLS_FAILED = -4 };
+/* 0 when done. CLOSED: the peer ended TLS properly (close_notify); an end without it is FAILED (truncation). */
+int tls_handshake(struct tls *t);
+ssize_t tls_read(struct tls *t, void *out, size_t size);
+/* May take less than all; after WANT_* call again with the same octets. */
+ssize_t tls_write(struct tls *t, const void *in, size_t len);
+/* Octets already decrypted that poll can't see. */
+bool tls_pending(const struct tls *t);
+/* Tells the peer, once, without waiting. */
+void tls_shutdown(struct tls *t);
+
+/* "TLSv1.3", and the cipher's name; after the handshake. */
+const char *tls_version(const struct tls *t);
+const char *tls_cipher(const struct tls *t);
+/* Why it failed, for a person: "certificate is for mail.example, not smtp.example"; empty when it did not. */
+const char *tls_error(const struct tls *t);
+/* True when the handshake failed as that of 3.6.6 does: tls_context_only_12, and once again to the same host. */
+bool tls_wants_12_retry(const struct tls *t);
+/* True when the failure may go away by itself with the clock ("not yet valid" before NTP). */
+bool tls_error_is_clock(const struct tls *t);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * The way out: takes due messages from the spool, and brings them to the next hop over a few connections that are kept
+ * for many messages. Temporary failures are tried again with back-off, permanent ones and those that expire become return mail.
+ */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "base/pool.h"
+#include "ingest/keeper.h"
+#include "relay/route.h"
+
+struct relay;
+
+struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *resolver);
+void relay_free(struct relay *r);
+/* New mail goes by `settings` from now on; it must live until its `users` is 0. False without memory. */
+bool relay_apply(struct relay *r, struct relay_settings *settings);
+/* Look at the queue in this turn (a commit, a retry by hand). */
+void relay_wake(struct relay *r);
+/* No new attempts; connections are closed once their message is through. */
+void relay_shutdown(struct relay *r);
+bool relay_idle(const struct relay *r);
+
+struct relay_counters {
+	uint64_t delivered, deferred, failed, returned;	/* recipients; returned: messages */
+};
+const struct relay_counters *relay_counters(const struct relay *r);
+
+/* Per route, for `sekimori status`. */
+struct relay_status {
+	const char *name;
+	const char *host;
+	unsigned connections;			/* open now */
+	int64_t last_success;			/* wall seconds; 0: none yet */
+	int64_t last_failure;
+	const char *last_error;			/* empty: none since the last success */
+	int64_t down_for;			/* ms until tried again; 0: not down */
+};
+unsigned relay_route_count(const struct relay *r);
+void relay_status(const struct relay *r, unsigned route, struct relay_status *out);
+
+/* Makes return mail of a queued message at once (queue return), or drops it (queue remove). 0 or -errno (-EBUSY: being sent). */
+int relay_give_up(struct relay *r, uint64_t id, bool return_it);
+
+#endif

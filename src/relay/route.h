@@ -1,0 +1,50 @@
+/*
+ * Where a mail goes next: [relay] and [relay NAME], specific first (R37). Pure.
+ */
+#ifndef RELAY_ROUTE_H
+#define RELAY_ROUTE_H
+
+#include "ingest/ingest.h"	/* enum tls_use */
+#include "base/limits.h"
+
+struct relay_route {			/* one [relay NAME]; the default one has an empty name */
+	char name[64];
+	unsigned line;			/* in the configuration, for errors */
+	unsigned host_count;
+	char host[HOSTS_MAX][HOST_MAX + 1];
+	uint16_t port;
+	uint8_t tls;			/* enum tls_use */
+	struct tls_context *context;	/* NULL with TLS_USE_NONE */
+	char tls_name[HOST_MAX + 1];	/* empty: the host */
+	unsigned mechanisms;		/* enum smtp_mechanism; 0: no login */
+	char user[LOGIN_MAX + 1];
+	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
+	unsigned connections;
+	char bind[64];			/* numeric local address, or empty */
+	unsigned domain_count, sender_count;
+	char domains[DOMAINS_MAX][DOMAIN_MAX + 1];	/* recipient domains, or senders (address or domain) it is for */
+	char senders[DOMAINS_MAX][ADDRESS_MAX + 1];
+};
+
+/* The relay's share of the configuration. */
+struct relay_settings {
+	char hostname[HOST_MAX + 1];
+	unsigned route_count;
+	struct relay_route *routes;		/* route_count of them */
+	unsigned retry_count;
+	int64_t retry[16];			/* ms; the last repeats */
+	int64_t expire;				/* ms */
+	char return_from[ADDRESS_MAX + 1];	/* empty: return mail is parked and logged */
+	uint8_t return_envelope;		/* enum return_envelope */
+	unsigned return_languages;		/* enum report_language */
+	unsigned users;				/* couriers that hold these settings */
+};
+
+enum return_envelope { RETURN_AUTO, RETURN_NULL, RETURN_ADDRESS };
+
+/* The route for a recipient and a sender (without brackets): by sender, then by domain, then the default; -1: none. */
+int route_find(const struct relay_settings *s, struct slice sender, struct slice recipient);
+/* "default" or its name. */
+const char *route_name(const struct relay_route *r);
+
+#endif

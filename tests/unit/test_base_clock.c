@@ -1,0 +1,55 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+static void zone(void **unused)
+{
+	static const struct {
+		const char *tz;
+		int64_t wall;
+		int minutes;
+	} rows[] = {
+		{ "UTC0", 0, 0 }, { "JST-9", 1000000000, 540 }, { "XXX3:30", 1000000000, -210 },
+		/* summer and winter of one place */
+		{ "CET-1CEST,M3.5.0,M10.5.0/3", 1000000000, 120 },
+		{ "CET-1CEST,M3.5.0,M10.5.0/3", 1010000000, 60 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setenv("TZ", rows[i].tz, 1);
+		tzset();
+		assert_int_equal(clock_zone(rows[i].wall), rows[i].minutes);
+	}
+}
+
+static void clocks(void **unused)
+{
+	int64_t before = clock_monotonic();
+	int64_t wall = clock_wall(), system = (int64_t)time(NULL);
+
+	(void)unused;
+	for (int i = 0; i < 1000; i++) {
+		int64_t now = clock_monotonic();
+
+		assert_true(now >= before);
+		before = now;
+	}
+	assert_true(wall >= system - 60 && wall <= system + 60);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(zone), cmocka_unit_test(clocks) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
