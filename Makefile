@@ -6,6 +6,11 @@ CFLAGS  ?= -O2 -g
 PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
 
+# V=1 shows the commands.
+ifeq ($(V),)
+Q = @echo "  $(@:$(BUILD)/%=%)";
+endif
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
 	-Wformat=2 -Wconversion -Wno-sign-conversion
 FLAGS := -std=c11 -D_GNU_SOURCE -DSEKIMORI_VERSION='"$(VERSION)"' -Isrc $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
@@ -30,33 +35,33 @@ tools-build tools-run tools-check: tools-%:
 	@sh board/debian/needs $*
 
 $(BUILD)/sekimori: $(OBJ)
-	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBS)
 
 $(BUILD)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
 
 # The rooms as an archive, so that a test links only what it uses.
 $(BUILD)/rooms.a: $(ROOMS)
 	@rm -f $@
-	ar rc $@ $(ROOMS)
+	$(Q)ar rc $@ $(ROOMS)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a -lcmocka $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a -lcmocka $(LIBS)
 
 $(BUILD)/fault/%: tests/fault/%.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a -lcmocka $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a -lcmocka $(LIBS)
 
 $(BUILD)/dialog/%: tests/dialog/%.c tests/dialog/script.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -Itests/dialog -MMD -MP -o $@ $< tests/dialog/script.c $(BUILD)/rooms.a $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -Itests/dialog -MMD -MP -o $@ $< tests/dialog/script.c $(BUILD)/rooms.a $(LIBS)
 
 # A fuzz target with a main of its own, that replays files: seeds and past crashes, with any compiler.
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< tests/fuzz/replay.c $(BUILD)/rooms.a $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< tests/fuzz/replay.c $(BUILD)/rooms.a $(LIBS)
 
 tests: $(BUILD)/sekimori $(UNIT) $(DIALOG) $(REPLAY)
 

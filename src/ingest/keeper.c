@@ -71,7 +71,7 @@ static void start_flush(struct keeper *k)
 
 	k->note_deadline = NEVER;
 	if (fd < 0) {
-		tell_committed(k);	/* a failed write decides a group without a flush */
+		tell_committed(k);
 		return;
 	}
 	if (helper_ask(k->flusher, "", 1, fd, flushed, k)) {
@@ -87,6 +87,7 @@ static void want(struct watch *w)
 	struct keeper *k = (struct keeper *)w;
 
 	w->fd = -1;
+	tell_committed(k);		/* a failed write decides a group outside of any flush */
 	if (!k->flushing && (k->waiting || loop_now(k->loop) >= k->note_deadline))
 		start_flush(k);
 	w->deadline = k->flushing ? NEVER : k->note_deadline;

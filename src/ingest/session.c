@@ -70,7 +70,7 @@ static void log_end(const struct session *s)
 	record_seconds(&r, "duration", loop_now(s->house->loop) - s->started);
 	record_principal(&r, s);
 	record_text(&r, "helo", smtp_server_helo(&s->smtp));
-	if (stream_error(&s->stream)[0])
+	if (s->stage != STAGE_LINGER && stream_error(&s->stream)[0])
 		record_text(&r, "error", slice_of(stream_error(&s->stream)));
 	log_record(SEVERITY_INFO, &r);
 }
@@ -136,15 +136,6 @@ static void answer(struct session *s, enum reply reply, struct slice argument)
 		smtp_server_answer(&s->smtp, out, reply, argument);
 	else
 		s->watch.dead = true;	/* can't be: a turn begins only with room for a reply */
-}
-
-/* "<a@b>", as the seed's replies repeat an address. */
-static void answer_address(struct session *s, enum reply reply, const struct address *a)
-{
-	char text[ADDRESS_MAX + 3];
-	int len = snprintf(text, sizeof(text), "<%s>", a->text);
-
-	answer(s, reply, slice_bytes(text, (size_t)len));
 }
 
 /* AUTH */
@@ -278,7 +269,7 @@ static void on_mail(struct session *s, const struct smtp_server_event *e)
 		s->refused++;
 		log_refusal(s, "mail", &e->mail.sender, &v, reply);
 	}
-	answer_address(s, reply, &e->mail.sender);
+	answer(s, reply, address_text(&e->mail.sender));
 }
 
 static enum reply recipient_reply(struct session *s, const struct address *to)
@@ -302,7 +293,7 @@ static void on_rcpt(struct session *s, const struct smtp_server_event *e)
 
 	if (reply != REPLY_RECIPIENT_OK)
 		log_refusal(s, "rcpt", &e->rcpt, NULL, reply);
-	answer_address(s, reply, &e->rcpt);
+	answer(s, reply, address_text(&e->rcpt));
 }
 
 /* DATA */
@@ -315,16 +306,13 @@ static void open_window(struct session *s)
 
 static void on_data(struct session *s, const struct smtp_server_event *e)
 {
-	char id[SPOOL_ID_TEXT + 2];
-	int len = snprintf(id, sizeof(id), "<%s>", s->transaction->id);
-
 	(void)e;
 	if (transaction_data(s->transaction)) {
 		answer(s, REPLY_SPOOL_FAILED, slice_of(""));
 		return;
 	}
 	open_window(s);
-	answer(s, REPLY_START_INPUT, slice_bytes(id, (size_t)len));
+	answer(s, REPLY_START_INPUT, slice_of(s->transaction->id));
 }
 
 static void on_content(struct session *s, const struct smtp_server_event *e)
@@ -355,9 +343,9 @@ static enum reply message_reply(struct session *s, bool bare_cr_lf)
 static void finish_message(struct session *s, enum reply reply)
 {
 	struct transaction *t = s->transaction;
-	char id[SPOOL_ID_TEXT + 2];
-	int len = snprintf(id, sizeof(id), "<%s>", t->id);
+	char id[SPOOL_ID_TEXT];
 
+	memcpy(id, t->id, sizeof(id));
 	log_message(s, t, reply);
 	if (reply == REPLY_ACCEPTED) {
 		s->messages++;
@@ -368,7 +356,7 @@ static void finish_message(struct session *s, enum reply reply)
 		s->house->counters.refused_messages++;
 	}
 	drop_transaction(s);
-	answer(s, reply, slice_bytes(id, (size_t)len));
+	answer(s, reply, slice_of(id));
 	s->deadline = loop_now(s->house->loop) + s->settings->command_timeout;
 }
 

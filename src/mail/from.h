@@ -24,8 +24,8 @@ const char *from_verdict_name(enum from_verdict v);
 
 /*
  * `body` is the field's body, folding included (CRLF before a blank). On FROM_OK *mailbox is the address, well-formed.
- * *display_is_address says that the display name (or a comment) holds something that looks like another address (R9); set
- * also when the verdict is not FROM_OK.
+ * *display_is_address says that the display name (or a comment) holds something that looks like another address (R9), also
+ * within an encoded-word; set also when the verdict is not FROM_OK.
  */
 enum from_verdict from_read(struct slice body, struct address *mailbox, bool *display_is_address);
 

@@ -14,9 +14,13 @@ struct config {
 	/* [server] */
 	char accounts[256], spool[256], control[108], user[33];
 	uint64_t spool_size;			/* octets */
+	unsigned domain_count;
+	char domains[DOMAINS_MAX][DOMAIN_MAX + 1];	/* as written; what counts is in `trust` */
 	/* [tls] */
 	char certificate[256], key[256];
 	bool tls_min_13;
+	struct trust_policy policy;		/* [trust], as given to `trust` */
+	unsigned device_count, peer_count;
 	/* [log] */
 	int log_facility, log_severity;
 	/* [limits] lockout */
@@ -26,6 +30,7 @@ struct config {
 	char role[16], audit[256];
 	unsigned licences, audit_keep;
 	uint64_t audit_size;
+	char forward[256], agents[256];		/* not built yet: always empty */
 
 	struct trust *trust;			/* owned */
 	struct ingest_settings ingest;
@@ -40,6 +45,17 @@ struct config {
  */
 struct config *config_read(const char *path, bool network, void (*notice)(void *context, const char *text), void *context,
 			   struct fault *f);
+/*
+ * The same, and each fault that can be found goes to `each`, not only the first: for `sekimori check`. What can be
+ * judged only once every line is right ends at its first fault.
+ */
+struct config *config_check(const char *path, void (*notice)(void *context, const char *text),
+			    void (*each)(void *context, const struct fault *f), void *context, struct fault *f);
+/*
+ * The same without network and without the accounts file, which may be missing or damaged; `trust` knows our domains and
+ * no more, and judges nothing: for `sekimori passwd`.
+ */
+struct config *config_read_domains(const char *path, struct fault *f);
 /* Wipes secrets, releases contexts. NULL is ignored. */
 void config_free(struct config *c);
 /* Nobody uses it any more: sessions, listeners, couriers. */

@@ -9,12 +9,12 @@
 
 /*
  * The whole of a regular file of at most `max` octets, in memory of its own: text_free wipes and frees it. 0 or -errno: -EFBIG when it
- * is larger, -EINVAL when it is no regular file.
+ * is larger, -EINVAL when it is no regular file. *others as text_others says of the file that was read; may be NULL.
  */
-int text_read(const char *path, size_t max, struct slice *text);
+int text_read(const char *path, size_t max, struct slice *text, int *others);
 void text_free(struct slice text);
 
-/* Mode bits that let others (neither owner nor group) read or write; 0 when fine; -errno. */
+/* Mode bits by which others than the owner can change it, or others than owner and group see it; 0 when fine; -errno. */
 int text_others(const char *path);
 
 #endif

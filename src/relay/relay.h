@@ -17,6 +17,8 @@ void relay_free(struct relay *r);
 bool relay_apply(struct relay *r, struct relay_settings *settings);
 /* Look at the queue in this turn (a commit, a retry by hand). */
 void relay_wake(struct relay *r);
+/* Relays that are down are tried now (queue retry). */
+void relay_retry(struct relay *r);
 /* No new attempts; connections are closed once their message is through. */
 void relay_shutdown(struct relay *r);
 bool relay_idle(const struct relay *r);

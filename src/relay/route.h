@@ -20,6 +20,7 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char user[LOGIN_MAX + 1];
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
 	unsigned connections;
+	int64_t timeout;		/* ms: for each reply; twice that after the final dot (RFC 5321 4.5.3.2) */
 	char bind[64];			/* numeric local address, or empty */
 	unsigned domain_count, sender_count;
 	char domains[DOMAINS_MAX][DOMAIN_MAX + 1];	/* recipient domains, or senders (address or domain) it is for */

@@ -83,22 +83,27 @@ enum smtp_extension {		/* bits of what EHLO offered */
 	EXT_ENHANCED = 1 << 4, EXT_AUTH = 1 << 5
 };
 
-struct smtp_client {
-	const struct smtp_client_settings *settings;
+/* All that belongs to one message; zero at READY. */
+struct smtp_client_transaction {
 	const struct smtp_client_mail *mail;
-	uint8_t state;
-	uint8_t failed;			/* enum smtp_client_stage of FAILED */
-	bool secured;
-	bool waiting;			/* the command of the state has been sent */
-	bool in_doubt;			/* final dot sent, no verdict yet */
-	bool rset_due;			/* the last message did not end well */
-	unsigned extensions;		/* enum smtp_extension */
-	unsigned mechanisms;		/* offered */
-	uint64_t size_limit;		/* of 250-SIZE; 0: none stated */
 	unsigned last_command;		/* n+1 */
 	unsigned next_command;		/* 0 MAIL, 1..n RCPT, n+1 DATA: next to be sent */
 	unsigned next_reply;		/* likewise: next to be answered */
 	unsigned accepted;		/* recipients */
+	bool in_doubt;			/* final dot sent, no verdict yet */
+};
+
+struct smtp_client {
+	const struct smtp_client_settings *settings;
+	uint8_t state;
+	uint8_t failed;			/* enum smtp_client_stage of FAILED */
+	bool secured;
+	bool waiting;			/* the command of the state has been sent */
+	bool rset_due;			/* the last message did not end well */
+	unsigned extensions;		/* enum smtp_extension */
+	unsigned mechanisms;		/* offered */
+	uint64_t size_limit;		/* of 250-SIZE; 0: none stated */
+	struct smtp_client_transaction transaction;
 	struct upstream upstream;	/* the reply being read, then the last one */
 	char challenge[SMTP_REPLY_TEXT_MAX];	/* decoded */
 };

@@ -18,6 +18,7 @@ struct spool_files {
 	int (*allocate)(int fd, off_t len);		/* fallocate; -EOPNOTSUPP is no error */
 	int (*unlink)(int dir, const char *name);
 	int64_t (*size)(int fd);			/* st_size */
+	int (*lock)(int fd);				/* for this process alone; -EAGAIN or -EACCES: another has it */
 };
 
 const struct spool_files *spool_files_system(void);

@@ -29,8 +29,9 @@ struct spool_settings {
 struct spool;
 
 /*
- * Opens or creates, locks against a second process, replays. `wall` and `mono` (milliseconds) are now. Faults: not writable (77), locked by another
- * (75), written by a newer format or the other byte order (78), disk full (75).
+ * Opens or creates, locks against a second process, replays. `wall` (seconds) and `mono` (milliseconds) are now. Faults: not writable (77), locked by another
+ * (75), written by a newer format or the other byte order (78), no such directory or size out of range (78), disk full
+ * or not readable (75).
  */
 int spool_open(const struct spool_settings *settings, int64_t wall, int64_t mono, struct spool **out, struct fault *f);
 /* Writes what is buffered (no flush) and frees. NULL is ignored. */
@@ -58,11 +59,25 @@ struct spool_writer {
 	struct spool_writer *next;	/* in the group that waits for a flush */
 	int result;			/* 0 or -errno once finished */
 	void *owner;			/* the caller's */
+	bool is_return;			/* the caller's, set before begin: return mail may use the reserve */
+	/* The spool's own: */
+	uint8_t stage;
+	uint32_t entry;
+	uint64_t end;			/* place in the log right after its commit record */
+	struct spool_writer *before;
 };
 
-/* -ENOSPC when the budget or the disk has no room for `expect` octets more (0: unknown) above the reserve. */
+/*
+ * -ENOSPC when the budget or the disk has no room for `expect` octets more (0: unknown) above the reserve. The writer
+ * must not move from here until it is committed or aborted.
+ */
 int spool_begin(struct spool *s, struct spool_writer *w, uint64_t expect);
-/* Appends at most CHUNK_SIZE octets. After an error only spool_abort is allowed. */
+/*
+ * Appends at most CHUNK_SIZE octets. After an error only spool_abort is allowed. Each call that another session's came
+ * between costs an extent, of which a message has at most SPOOL_EXTENTS_MAX (-EFBIG): append full chunks,
+ * not what one read gave.
+ */
+#define SPOOL_EXTENTS_MAX	12288	/* 384 MiB in full chunks; octets on disk: 12 each */
 int spool_append(struct spool *s, struct spool_writer *w, struct slice data);
 /*
  * The message is complete: `front` is put before its data when it is read (Received and the like; may be empty), `envelope` as from
@@ -76,7 +91,8 @@ void spool_abort(struct spool *s, struct spool_writer *w);
  * Group commit. spool_flush_begin: when something waits and no flush is under way, writes all that is buffered and returns
  * a descriptor to fdatasync (>= 0, stays the spool's), else -1. spool_flush_end tells the outcome (0 or -errno). Then spool_committed
  * returns the writers whose commit is now decided, one a call, writer->result 0 or -errno; NULL when no more. After a failed flush
- * the segment is left for good.
+ * or write the segment is left for good. A write can fail in any call that appends: ask spool_committed once a turn, not
+ * only after a flush.
  */
 int spool_flush_begin(struct spool *s);
 void spool_flush_end(struct spool *s, int result);
@@ -139,9 +155,11 @@ void spool_untake(struct spool *s, uint64_t id, int64_t mono);
 
 /*
  * Reads a queued message. The state text is recipient_count octets of enum recipient_state. Slices in out point into
- * `memory` of of the caller's; -EMSGSIZE when it is too small (SPOOL_RECORD_MAX is enough).
+ * `memory` of the caller's; -EMSGSIZE when it is too small (SPOOL_RECORD_MAX is enough).
  */
+#define SPOOL_RECORD_MAX	(288u << 10)	/* octets: an envelope of RECIPIENTS_CEILING of ADDRESS_MAX, states, reply */
 struct spool_message {
+	uint64_t id;
 	struct envelope envelope;
 	struct slice states;
 	struct slice last_reply;	/* of the last attempt that deferred; may be empty */
@@ -151,7 +169,10 @@ struct spool_message {
 	uint32_t extent_count;
 };
 int spool_load(struct spool *s, uint64_t id, struct buffer *memory, struct spool_message *out);
-/* Front and data as one run of octets, wire form; returns octets read, 0 at the end, -errno (-EILSEQ: damaged). */
+/*
+ * Front and data as one run of octets, wire form; returns octets read, 0 at the end, -errno (-EILSEQ: damaged).
+ * A message that is not taken can be moved in the log or leave it meanwhile: -ESTALE, load it again.
+ */
 ssize_t spool_read(struct spool *s, const struct spool_message *m, uint64_t offset, void *out, size_t size);
 void spool_message_end(struct spool_message *m);
 

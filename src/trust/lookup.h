@@ -1,5 +1,6 @@
 /*
- * Whose address is this (R6, R7, R12). Inside of the room; what others look up is in trust/trust.h.
+ * Whose address is this (R6, R7, R12). Inside of the room; what others look up is in
+ * trust/trust.h.
  */
 #ifndef TRUST_LOOKUP_H
 #define TRUST_LOOKUP_H

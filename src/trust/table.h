@@ -38,12 +38,13 @@ struct trust_peer_row {
 };
 
 /*
- * Rows are in the order they came and grow while the table is built, so nothing points at them before
- * trust_seal; but accounts_parse builds by_key and by_login afresh at its end. `names` of the sorted: what look-ups search.
+ * Rows move while the table grows, so nothing outside points at them before trust_seal; by_key
+ * and by_login are built afresh at the end of accounts_parse.
  */
 struct trust {
 	struct trust_policy policy;
-	unsigned domain_count, account_count, login_count, alias_count, device_count, peer_count, host_count;
+	unsigned domain_count, account_count, login_count, alias_count;
+	unsigned device_count, peer_count, host_count;
 	char domains[DOMAINS_MAX][DOMAIN_MAX + 1];	/* lower case */
 	struct trust_account *accounts;
 	struct trust_alias *aliases;			/* sorted by key once sealed */
@@ -56,14 +57,25 @@ struct trust {
 };
 
 /*
- * Room for one more row: `rows` as it is, or a copy with twice the room; the old rows are wiped and freed, since
- * they may hold secrets. NULL without memory, and `rows` is then untouched. `count` rows are in use.
+ * Room for one more row: `rows` as it is, or a copy with twice the room; the old rows are wiped
+ * and freed, since they may hold secrets. NULL without memory, and `rows` is then untouched.
+ * `count` rows are in use.
  */
 void *table_room(void *rows, size_t count, size_t size);
 bool table_no_memory(struct fault *f);
 
-/* An address that may stand in our tables: a dot-string (no quoting needed, no doubled dots), no `*`. */
+/*
+ * An address that may stand in our tables: a dot-string (no quoting needed, no doubled dots), no
+ * `*`.
+ */
 bool table_address(struct slice text, struct address_key *key);
+
+/*
+ * One line of the accounts file, without its LF, into *a, which is zero but for `line`. NULL, or
+ * in words what is wrong; no word of them is a secret. Whether the domain is ours is not looked
+ * at.
+ */
+const char *table_read_line(struct slice line, struct trust_account *a);
 
 const struct trust_account *table_account(const struct trust *t, const struct address_key *key);
 const struct trust_alias *table_alias(const struct trust *t, const struct address_key *key);

@@ -10,7 +10,8 @@
 #include "mail/address.h"
 #include "trust/network.h"
 
-enum trust_level { LEVEL_DEFAULT, LEVEL_AUTH, LEVEL_ENVELOPE, LEVEL_FROM };	/* 1, 2, 3 of R1; DEFAULT: the global one */
+/* 1, 2, 3 of R1; DEFAULT: the global one. */
+enum trust_level { LEVEL_DEFAULT, LEVEL_AUTH, LEVEL_ENVELOPE, LEVEL_FROM };
 enum trust_match { MATCH_ACCOUNT, MATCH_EXACT };
 enum trust_null_sender { NULL_FROM, NULL_DENY, NULL_ALLOW };
 enum trust_action { ACTION_DEFAULT, ACTION_REFUSE, ACTION_LOG, ACTION_TAG };
@@ -23,7 +24,7 @@ struct trust_policy {		/* [trust] */
 	char subaddress;	/* '+', '-', or 0 for none */
 };
 
-/* "auth", "auth=envelope", "auth=envelope=from", also "1" to "3"; LEVEL_DEFAULT when it is none of them. */
+/* "auth", "auth=envelope", "auth=envelope=from", also "1" to "3"; else LEVEL_DEFAULT. */
 enum trust_level trust_level_of(struct slice text);
 /* The long name; "none" for LEVEL_DEFAULT. */
 const char *trust_level_name(enum trust_level level);
@@ -48,39 +49,49 @@ struct trust_peer {
 };
 
 /*
- * Built by the configuration: trust_new, then the adders, then trust_seal, which checks what can be
- * checked only as a whole (alias equal to an account, alias to nobody or to an alias, addresses outside
- * our domains, device whose sender can log in, one network given twice) and sorts for look-up. `file` and
- * `line` are where the setting stands, for the fault; `file` must stay until trust_seal. All adders return
- * false with a fault set; the table is then only good for trust_free.
+ * Built by the configuration: trust_new, then the adders, then trust_seal, which checks what can
+ * be checked only as a whole (alias equal to an account, alias to nobody or to an alias,
+ * addresses outside our domains, device whose sender can log in, one network given twice) and
+ * sorts for look-up. `file` and `line` are where the setting stands, for the fault; `file` must
+ * stay until trust_seal. All adders return false with a fault set; the table is then only good
+ * for trust_free.
  */
 struct trust;
 struct trust *trust_new(void);
 void trust_free(struct trust *t);		/* wipes secrets; NULL is ignored */
 void trust_set_policy(struct trust *t, const struct trust_policy *policy);
 const struct trust_policy *trust_policy(const struct trust *t);
-bool trust_add_domain(struct trust *t, struct slice domain, const char *file, unsigned line, struct fault *f);
+bool trust_add_domain(struct trust *t, struct slice domain, const char *file, unsigned line,
+		      struct fault *f);
 /*
- * `accounts`: comma-separated addresses, at most ALIAS_ACCOUNTS_MAX, that may send as alias. A wildcard is
- * refused on either side (R7).
+ * `accounts`: comma-separated addresses, at most ALIAS_ACCOUNTS_MAX, that may send as alias. A
+ * wildcard is refused on either side (R7).
  */
-bool trust_add_alias(struct trust *t, struct slice alias, struct slice accounts, const char *file, unsigned line,
-		     struct fault *f);
-/* Both copy. Networks wider than /8 (IPv6: /16) are refused, 0.0.0.0/0 and ::/0 above all (R16, R60). */
-bool trust_add_device(struct trust *t, const struct trust_device *d, const char *file, unsigned line, struct fault *f);
-bool trust_add_peer(struct trust *t, const struct trust_peer *p, const char *file, unsigned line, struct fault *f);
+bool trust_add_alias(struct trust *t, struct slice alias, struct slice accounts, const char *file,
+		     unsigned line, struct fault *f);
 /*
- * Reads the accounts file: trust/accounts.h. Domains must have been added before. Also a fault: a file that
- * others may read or that the group may write (R63).
+ * Both copy. Networks wider than /8 (IPv6: /16) are refused, 0.0.0.0/0 and ::/0 above all (R16,
+ * R60).
+ */
+bool trust_add_device(struct trust *t, const struct trust_device *d, const char *file,
+		      unsigned line, struct fault *f);
+bool trust_add_peer(struct trust *t, const struct trust_peer *p, const char *file, unsigned line,
+		    struct fault *f);
+/*
+ * Reads the accounts file: trust/accounts.h. Domains must have been added before. Also a fault: a
+ * file that others may read or that the group may write (R63).
  */
 bool trust_load_accounts(struct trust *t, const char *path, struct fault *f);
 bool trust_seal(struct trust *t, struct fault *f);
 
-/* Our own mail domains; the first one added is the default domain of a bare login, empty without any. */
+/* Our own mail domains; the first one is the default domain of a bare login, empty without any. */
 bool trust_is_our_domain(const struct trust *t, struct slice domain);
 struct slice trust_default_domain(const struct trust *t);
 
-/* Who speaks. Filled at connect (device, peer, by address) and after AUTH (account, which wins: R15). */
+/*
+ * Who speaks. Filled at connect (device, peer, by address) and after AUTH (account, which wins:
+ * R15).
+ */
 enum principal_kind { PRINCIPAL_NOBODY, PRINCIPAL_ACCOUNT, PRINCIPAL_DEVICE, PRINCIPAL_PEER };
 struct principal {
 	enum principal_kind kind;
@@ -90,8 +101,12 @@ struct principal {
 };
 /* By address only; the longest prefix wins (R15). PRINCIPAL_NOBODY when none matches. */
 void trust_by_address(const struct trust *t, const struct ip_address *client, struct principal *p);
-/* Canonical name for log and Received: the account's address, the device's or peer's name; empty for nobody. */
+/*
+ * Name for log and Received: the account's address, the device's or peer's name; empty for
+ * nobody.
+ */
 struct slice principal_name(const struct principal *p);
-const char *principal_kind_name(enum principal_kind kind);	/* "none", "account", "device", "peer" */
+/* "none", "account", "device", "peer". */
+const char *principal_kind_name(enum principal_kind kind);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * May they say that: the two judgements, at MAIL and after the header (R3-R5, R8-R11, R14-R16, R21). Pure.
+ * May they say that: the two judgements, at MAIL and after the header (R3-R5, R8-R11, R14-R16,
+ * R21). Pure.
  */
 #ifndef TRUST_VERDICT_H
 #define TRUST_VERDICT_H
@@ -29,13 +30,13 @@ enum trust_reason {
 enum trust_match_result {
 	MATCH_NO,
 	MATCH_YES,
-	MATCH_UNKNOWN,			/* not looked at: nobody, a peer, <>, or the header is not there yet */
+	MATCH_UNKNOWN,			/* not looked at: nobody, a peer, <>, no header yet */
 };
 
 struct verdict {
-	bool pass;			/* what the level says; see `action` for what is done about it */
-	uint8_t level;			/* enum trust_level it was judged at; DEFAULT for nobody and peers */
-	uint8_t action;			/* enum trust_action in force: LOG and TAG let a failed verdict pass */
+	bool pass;			/* what the level says; `action` is what to do about it */
+	uint8_t level;			/* enum trust_level applied; DEFAULT for nobody and peers */
+	uint8_t action;			/* enum trust_action: LOG, TAG let a failed verdict pass */
 	uint8_t reason;			/* enum trust_reason; NONE when passed */
 	uint8_t from;			/* enum from_verdict of the first From: */
 	uint8_t envelope_match, from_match;	/* enum trust_match_result */
@@ -44,19 +45,21 @@ struct verdict {
 	struct address from_address;	/* what the first From: says; null when unreadable */
 };
 /*
- * For `reason=`: the trust reason, or the more precise name of the defect or of what is wrong with From:.
- * "none" when passed.
+ * For `reason=`: the trust reason, or the more precise name of the defect or of what is wrong
+ * with From:. "none" when passed.
  */
 const char *verdict_reason(const struct verdict *v);
 
 /* Both judgements write the whole of *v. At MAIL (R4, R11, R14): */
-void trust_judge_mail(const struct trust *t, const struct principal *p, const struct address *sender,
-		      struct verdict *v);
+void trust_judge_mail(const struct trust *t, const struct principal *p,
+		      const struct address *sender, struct verdict *v);
 /*
- * After the final dot (R5-R11); header_finish has been called. What was judged at MAIL is not judged again,
- * but envelope_match is filled, so that this verdict alone is enough for the audit record.
+ * After the final dot (R5-R11); header_finish has been called. What was judged at MAIL is not
+ * judged again, but envelope_match is filled, so that this verdict alone is enough for the audit
+ * record.
  */
-void trust_judge_header(const struct trust *t, const struct principal *p, const struct address *sender,
-			const struct header *header, struct verdict *v);
+void trust_judge_header(const struct trust *t, const struct principal *p,
+			const struct address *sender, const struct header *header,
+			struct verdict *v);
 
 #endif

@@ -1,0 +1,123 @@
+#include "mail/fields.h"
+
+#include "base/limits.h"
+#include "mail/address.h"
+
+#define DAY		86400
+#define WALL_MAX	INT64_C(253402214400)	/* 9999-12-31: a year of RFC 5322 3.3 has four digits here */
+#define ZONE_MAX	(24 * 60 - 1)		/* minutes; RFC 5322 3.3 has no more than +2359 */
+#define DATE_SIZE	40			/* octets: "Sun, 22 Nov 2026 11:09:19 +0900" and NUL */
+
+struct civil {
+	int year;
+	int month;		/* 0 to 11 */
+	int day;		/* 1 to 31 */
+};
+
+static int64_t clamp(int64_t value, int64_t least, int64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+/*
+ * Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is their
+ * last; 719468 days lie between 0000-03-01 and 1970-01-01.
+ */
+static struct civil civil_of(int64_t days)
+{
+	int64_t d = days + 719468;
+	int64_t era = d / 146097, of_era = d % 146097;		/* 400 years */
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153;		/* 0 is March */
+	struct civil c;
+
+	c.day = (int)(of_year - (153 * month + 2) / 5 + 1);
+	c.month = (int)((month + 2) % 12);
+	c.year = (int)(era * 400 + year + (month >= 10));
+	return c;
+}
+
+bool fields_date(struct buffer *out, int64_t wall, int zone)
+{
+	static const char days[7][4] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
+	static const char months[12][4] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+	};
+	int east = (int)clamp(zone, -ZONE_MAX, ZONE_MAX), offset = east < 0 ? -east : east;
+	int64_t local = clamp(clamp(wall, 0, WALL_MAX) + east * 60, 0, WALL_MAX);
+	int of_day = (int)(local % DAY);
+	struct civil c = civil_of(local / DAY);
+
+	return buffer_putf(out, "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d", days[local / DAY % 7],
+			   c.day, months[c.month], c.year, of_day / 3600, of_day / 60 % 60, of_day % 60,
+			   east < 0 ? '-' : '+', offset / 60, offset % 60);
+}
+
+/*
+ * What a client calls itself, as far as it may stand for a domain in the field: parentheses, blanks and semicolons
+ * would let it write clauses of its own.
+ */
+static struct slice clean_helo(struct slice helo, char *out, size_t size)
+{
+	helo = slice_first(helo, size);
+	for (size_t i = 0; i < helo.len; i++) {
+		char c = helo.at[i];
+		bool plain = ascii_is_alnum(c) || c == '.' || c == '-' || c == '_' || c == ':' ||
+			     c == '[' || c == ']';
+
+		out[i] = plain ? c : '?';
+	}
+	return slice_bytes(out, helo.len);
+}
+
+bool fields_received(struct buffer *out, const struct received *r)
+{
+	char name[HOST_MAX], date[DATE_SIZE];
+	struct slice helo = clean_helo(r->helo, name, sizeof(name));
+	struct buffer when;
+	struct address recipient;
+	bool for_one = address_parse(r->recipient, &recipient);
+	struct slice none = { "", 0 };
+
+	buffer_init(&when, date, sizeof(date));
+	fields_date(&when, r->wall, r->zone);
+	if (helo.len == 0)
+		helo = r->client;
+	return buffer_putf(out,
+			   "Received: from %.*s\r\n\t(%.*s)\r\n\tby %.*s with %s%s%.*s%s\r\n\tid %.*s%s%.*s%s;\r\n\t%.*s\r\n",
+			   SLICE_ARGS(helo), SLICE_ARGS(r->client), SLICE_ARGS(r->by), r->with,
+			   r->tls.len > 0 ? "\r\n\t(" : "", SLICE_ARGS(r->tls.len > 0 ? r->tls : none),
+			   r->tls.len > 0 ? ")" : "", SLICE_ARGS(r->id),
+			   for_one ? "\r\n\tfor <" : "", SLICE_ARGS(for_one ? r->recipient : none),
+			   for_one ? ">" : "", SLICE_ARGS(buffer_bytes(&when)));
+}
+
+/* A value of RFC 8601 2.2: an address as it is, all else as a quoted-string. */
+static bool put_value(struct buffer *out, const char *name, struct slice value)
+{
+	struct address a;
+	bool ok;
+
+	if (address_parse(value, &a))
+		return buffer_putf(out, "%s%.*s", name, SLICE_ARGS(value));
+	ok = buffer_putf(out, "%s\"", name);
+	for (size_t i = 0; i < value.len; i++) {
+		char c = ascii_is_print(value.at[i]) ? value.at[i] : '?';
+
+		ok = buffer_putf(out, "%s%c", c == '"' || c == '\\' ? "\\" : "", c) && ok;
+	}
+	return buffer_put_text(out, "\"") && ok;
+}
+
+bool fields_auth_results(struct buffer *out, const struct auth_results *r)
+{
+	bool ok = buffer_putf(out, "Authentication-Results: %.*s;\r\n\tauth=%s", SLICE_ARGS(r->by),
+			      r->account.len > 0 ? "pass" : "none");
+
+	if (r->account.len > 0)
+		ok = put_value(out, " smtp.auth=", r->account) && ok;
+	if (r->mail_from.len > 0)
+		ok = put_value(out, "\r\n\tsmtp.mailfrom=", r->mail_from) && ok;
+	return buffer_put_text(out, "\r\n") && ok;
+}

@@ -1,0 +1,109 @@
+/*
+ * The program: one table of commands (cli.md).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "manager/commands.h"
+#include "manager/config.h"
+#include "manager/control.h"
+#include "manager/daemon.h"
+
+#define DEFAULT_CONFIG	"/etc/sekimori.ini"
+
+struct command {
+	const char *name;
+	int (*run)(const char *path, int argc, char **argv);
+	const char *usage;
+};
+
+static int command_run(const char *path, int argc, char **argv)
+{
+	if (argc > 1 || (argc == 1 && strcmp(argv[0], "-f") != 0))
+		return command_usage("run [-f]");
+	return daemon_run(path, argc == 1);
+}
+
+/* Asks the running gate: the command's own words are the request. */
+static int ask(const char *path, const char *name, int argc, char **argv)
+{
+	struct fault f = { .text = "" };
+	struct config *c = config_read_domains(path, &f);
+	char line[CONTROL_LINE_MAX] = "";
+	int status;
+	size_t len = (size_t)snprintf(line, sizeof(line), "%s", name);
+
+	if (!c)
+		return command_failed(&f);
+	for (int i = 0; i < argc && len < sizeof(line); i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, " %s", argv[i]);
+	status = len < sizeof(line) ? control_ask(c->control, line) : command_usage(name);
+	config_free(c);
+	return status;
+}
+
+static int command_reload(const char *path, int argc, char **argv)
+{
+	return argc ? command_usage("reload") : ask(path, "reload", argc, argv);
+}
+
+static int command_status(const char *path, int argc, char **argv)
+{
+	if (argc > 1 || (argc == 1 && strcmp(argv[0], "--json") != 0))
+		return command_usage("status [--json]");
+	return ask(path, "status", argc, argv);
+}
+
+static int command_queue(const char *path, int argc, char **argv)
+{
+	if (argc > 2)
+		return command_usage("queue [--json] | queue show ID | cat ID | retry [ID] | remove ID | return ID");
+	return ask(path, "queue", argc, argv);
+}
+
+static const struct command commands[] = {
+	{ "run", command_run, "run [-f]                                start; -f stays in the foreground" },
+	{ "check", command_check, "check                                   read everything, say what is wrong or will happen" },
+	{ "reload", command_reload, "reload                                  the running gate reads its files again" },
+	{ "status", command_status, "status [--json]                         how it goes" },
+	{ "passwd", command_passwd, "passwd [--cram-md5] [--level L] [--delete] ADDRESS" },
+	{ "accounts", command_accounts, "accounts [--json]                       who can log in" },
+	{ "trust", command_trust, "trust AUTH-ID ENVELOPE FILE|-           the verdict on this message, and why" },
+	{ "queue", command_queue, "queue [--json] | show ID | cat ID | retry [ID] | remove ID | return ID" },
+};
+
+static int usage(FILE *to)
+{
+	fputs("usage:\n", to);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(to, "  sekimori [-c FILE] %s\n", commands[i].usage);
+	return to == stdout ? STATUS_OK : STATUS_USAGE;
+}
+
+static int version(void)
+{
+	puts("sekimori " SEKIMORI_VERSION " tls plain login cram-md5");
+	return STATUS_OK;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = DEFAULT_CONFIG;
+	int at = 1;
+
+	if (argc > 2 && !strcmp(argv[1], "-c")) {
+		path = argv[2];
+		at = 3;
+	}
+	if (at >= argc)
+		return usage(stderr);
+	if (!strcmp(argv[at], "--version"))
+		return version();
+	if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h"))
+		return usage(stdout);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[at], commands[i].name))
+			return commands[i].run(path, argc - at - 1, argv + at + 1);
+	fprintf(stderr, "sekimori: there is no command %s\n", argv[at]);
+	return usage(stderr);
+}

@@ -1,0 +1,241 @@
+/* draft_assemble: from sections to what the rooms take, with what can be judged only across sections. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "manager/draft.h"
+#include "manager/text.h"
+#include "trust/accounts.h"
+
+#define ONE_BOX_MAX 1000		/* accounts that one box is laid out for (R55) */
+
+static bool assemble_names(struct draft *d)
+{
+	struct config *c = d->config;
+	char name[HOST_MAX + 1];
+
+	if (c->ingest.hostname[0] == '\0') {
+		if (gethostname(name, sizeof(name)) < 0 || !memchr(name, '\0', sizeof(name)) ||
+		    !address_is_domain(slice_of(name)))
+			return draft_refuse(d, &d->singles[DRAFT_SERVER], NULL,
+					    "the system's name is no domain name: write hostname = … in [server]");
+		slice_copy(slice_of(name), c->ingest.hostname, sizeof(c->ingest.hostname));
+	}
+	slice_copy(slice_of(c->ingest.hostname), c->relay.hostname, sizeof(c->relay.hostname));
+	if (c->ingest.max_message_size > c->spool_size)
+		return draft_refuse(d, &d->singles[DRAFT_SERVER], "max_message_size",
+				    "max_message_size is larger than spool_size: no such message could ever be kept");
+	return true;
+}
+
+/* The smallest file (R52) names no domains; the return address is ours in any case. */
+static bool default_domain(struct draft *d)
+{
+	struct slice from = slice_of(d->config->relay.return_from);
+	struct slice domain = slice_skip(from, slice_find(from, '@') + 1);
+
+	if (domain.len == 0)
+		return draft_refuse(d, &d->singles[DRAFT_SERVER], NULL,
+				    "our mail domains are missing: write domains = … in [server]");
+	draft_notice(d, "%s: [server] domains is missing: %.*s, the domain of [return] from, is ours", d->path,
+		     SLICE_ARGS(domain));
+	return trust_add_domain(d->config->trust, domain, d->path,
+				draft_line(d, &d->singles[DRAFT_RETURN], "from"), d->fault);
+}
+
+static bool assemble_domains(struct draft *d)
+{
+	struct config *c = d->config;
+	unsigned line = draft_line(d, &d->singles[DRAFT_SERVER], "domains");
+
+	if (c->domain_count == 0)
+		return default_domain(d);
+	for (unsigned i = 0; i < c->domain_count; i++)
+		if (!trust_add_domain(c->trust, slice_of(c->domains[i]), d->path, line, d->fault))
+			return false;
+	return true;
+}
+
+static void assemble_policy(struct draft *d)
+{
+	struct draft_block *b = &d->singles[DRAFT_TRUST];
+
+	trust_set_policy(d->config->trust, &d->config->policy);
+	if (!draft_has(b, "level"))
+		draft_notice(d, "%s: [trust] level is missing: level 1 (auth) is in force, users can impersonate each other",
+			     d->path);
+}
+
+static bool assemble_device(struct draft *d, struct draft_block *b)
+{
+	struct trust_device *device = &b->device->device;
+
+	slice_copy(slice_of(b->name), device->name, sizeof(device->name));
+	if (!address_key_of(slice_of(b->device->sender), &device->sender))
+		return draft_refuse(d, b, "sender", "sender = %s: not a mail address", b->device->sender);
+	return trust_add_device(d->config->trust, device, d->path, draft_line(d, b, "sender"), d->fault);
+}
+
+static bool assemble_hosts(struct draft *d)
+{
+	struct draft_block *b;
+
+	for (b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE))
+		if (!assemble_device(d, b))
+			return false;
+	for (b = draft_next(d, NULL, DRAFT_PEER); b; b = draft_next(d, b, DRAFT_PEER)) {
+		slice_copy(slice_of(b->name), b->peer->name, sizeof(b->peer->name));
+		if (!trust_add_peer(d->config->trust, b->peer, d->path, draft_line(d, b, "ip"), d->fault))
+			return false;
+	}
+	return true;
+}
+
+static bool assemble_aliases(struct draft *d)
+{
+	for (const struct draft_alias *a = d->aliases; a; a = a->next)
+		if (!trust_add_alias(d->config->trust, a->key, a->accounts, d->path, a->line, d->fault))
+			return false;
+	return true;
+}
+
+static void notice_accounts(const struct draft *d)
+{
+	const struct trust *t = d->config->trust;
+	size_t count = accounts_count(t);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct trust_account *a = accounts_at(t, i);
+
+		if (a->level != LEVEL_DEFAULT && a->level < d->config->policy.level)
+			draft_notice(d, "%s:%u: %.*s has level %s, lower than everybody's %s", d->config->accounts, a->line,
+				     SLICE_ARGS(account_name(a)), trust_level_name(a->level),
+				     trust_level_name(d->config->policy.level));
+	}
+	if (!accounts_any_login(t) && !draft_next(d, NULL, DRAFT_DEVICE) && !draft_next(d, NULL, DRAFT_PEER))
+		draft_notice(d, "%s: nobody can send: no account with a password, no device, no peer: sekimori passwd ADDRESS",
+			     d->config->accounts);
+	if (count > d->config->licences)
+		draft_notice(d, "%s: %zu accounts, but [manager] licences = %u", d->config->accounts, count,
+			     d->config->licences);
+	if (count > ONE_BOX_MAX)
+		draft_notice(d, "%s: %zu accounts: above %d, agent and manager belong on two boxes ([manager] role)",
+			     d->config->accounts, count, ONE_BOX_MAX);
+}
+
+static bool assemble_accounts(struct draft *d)
+{
+	const char *path = d->config->accounts;
+	struct draft_block *server = &d->singles[DRAFT_SERVER];
+	int others = text_others(path);
+
+	if (others == -ENOENT)
+		return draft_refuse(d, server, "accounts", "%s does not exist: sekimori passwd ADDRESS makes it", path);
+	if (others < 0)
+		return draft_refuse(d, server, "accounts", "%s: %s", path, strerror(-others));
+	if (others > 0)
+		return draft_refuse(d, server, "accounts", "%s is open to others: chmod 640 %s", path, path);
+	if (!trust_load_accounts(d->config->trust, path, d->fault) || !trust_seal(d->config->trust, d->fault))
+		return false;
+	notice_accounts(d);
+	return true;
+}
+
+static bool assemble_trust(struct draft *d)
+{
+	d->config->trust = trust_new();
+	if (!d->config->trust)
+		return fault_set(d->fault, STATUS_TEMPORARY, "out of memory");
+	d->config->ingest.trust = d->config->trust;
+	assemble_policy(d);
+	if (!assemble_domains(d))
+		return false;
+	if (!d->accounts)
+		return true;
+	return assemble_aliases(d) && assemble_hosts(d) && assemble_accounts(d);
+}
+
+static bool same_endpoint(const struct ingest_listen *l, const struct setting_endpoint *e)
+{
+	return l->address_len == e->len && memcmp(&l->address, &e->address, e->len) == 0;
+}
+
+static bool add_listen(struct draft *d, struct draft_block *b, const struct setting_endpoint *e)
+{
+	struct ingest_settings *s = &d->config->ingest;
+	struct ingest_listen *l = &s->listen[s->listen_count];
+
+	for (unsigned i = 0; i < s->listen_count; i++)
+		if (same_endpoint(&s->listen[i], e))
+			return draft_refuse(d, b, "address", "[listen %s] has an address of [listen %s], or one twice", b->name,
+					    s->listen[i].name);
+	if (s->listen_count == LISTENERS_MAX)
+		return draft_refuse(d, b, "address", "more than %d addresses to listen on", LISTENERS_MAX);
+	*l = b->listen->listen;
+	slice_copy(slice_of(b->name), l->name, sizeof(l->name));
+	l->address = e->address;
+	l->address_len = e->len;
+	s->listen_count++;
+	return true;
+}
+
+static bool key_is_private(struct draft *d)
+{
+	const struct config *c = d->config;
+
+	if (text_others(c->key) > 0)
+		return draft_refuse(d, &d->singles[DRAFT_TLS], "key", "%s is open to others: chmod 640 %s", c->key,
+				    c->key);
+	return true;
+}
+
+/* `b` is the first section that needs it. */
+static bool assemble_certificate(struct draft *d, struct draft_block *b)
+{
+	struct config *c = d->config;
+	struct draft_block *tls = &d->singles[DRAFT_TLS];
+	struct fault own = { .text = "" };
+
+	if (!d->network || c->ingest.tls)
+		return true;
+	if (!draft_has(tls, "certificate") && access(c->certificate, F_OK) < 0)
+		return draft_refuse(d, b, "tls", "[listen %s] speaks TLS, but there is no certificate: write certificate and key in [tls], or tls = none here",
+				    b->name);
+	if (!key_is_private(d))
+		return false;
+	c->ingest.tls = tls_server_new(c->certificate, c->key, c->tls_min_13, &own);
+	if (c->ingest.tls)
+		return true;
+	return draft_refuse(d, tls, "certificate", "%s", own.text);
+}
+
+static bool assemble_listen(struct draft *d, struct draft_block *b)
+{
+	for (unsigned i = 0; i < b->listen->count; i++)
+		if (!add_listen(d, b, &b->listen->endpoints[i]))
+			return false;
+	return b->listen->listen.tls == TLS_USE_NONE || assemble_certificate(d, b);
+}
+
+static bool assemble_listens(struct draft *d)
+{
+	struct draft_block *b = draft_next(d, NULL, DRAFT_LISTEN);
+
+	if (!b)
+		return draft_refuse(d, NULL, NULL,
+				    "nothing to listen on: write [listen submission] and below it address = 0.0.0.0:587");
+	for (; b; b = draft_next(d, b, DRAFT_LISTEN))
+		if (!assemble_listen(d, b))
+			return false;
+	return true;
+}
+
+bool draft_assemble(struct draft *d)
+{
+	if (!assemble_names(d) || !assemble_trust(d))
+		return false;
+	if (!d->accounts)
+		return true;
+	return assemble_listens(d) && draft_assemble_relay(d);
+}

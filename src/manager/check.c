@@ -1,0 +1,198 @@
+/* sekimori check */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "manager/commands.h"
+#include "manager/config.h"
+#include "mail/report.h"
+#include "net/listener.h"
+#include "smtp/server.h"
+#include "trust/accounts.h"
+
+static const char *const tls_words[] = {
+	[TLS_USE_NONE] = "without TLS", [TLS_USE_STARTTLS] = "STARTTLS", [TLS_USE_IMPLICIT] = "TLS from the first octet"
+};
+
+static const char *const level_words[] = {
+	[LEVEL_AUTH] = "whoever logs in may send under any address",
+	[LEVEL_ENVELOPE] = "the envelope sender must be an address of the account; From: is free",
+	[LEVEL_FROM] = "the envelope sender and From: must both be addresses of the account",
+};
+
+static const char *const action_words[] = {
+	[ACTION_REFUSE] = "mail that fails is refused", [ACTION_LOG] = "mail that fails is only logged, and let through",
+	[ACTION_TAG] = "mail that fails is marked, and let through",
+};
+
+/* Notices come before anybody knows whether there is a fault; both are told, in the order they are found. */
+static void print_notice(void *context, const char *text)
+{
+	(void)context;
+	printf("notice: %s\n", text);
+}
+
+static void print_fault(void *context, const struct fault *f)
+{
+	(void)context;
+	command_failed(f);
+}
+
+static void print_size(const char *before, uint64_t octets)
+{
+	if (octets % (UINT64_C(1) << 20) == 0)
+		printf("%s%" PRIu64 "M", before, octets >> 20);
+	else if (octets % 1024 == 0)
+		printf("%s%" PRIu64 "K", before, octets >> 10);
+	else
+		printf("%s%" PRIu64 " octets", before, octets);
+}
+
+static void print_time(const char *before, int64_t ms)
+{
+	static const struct { int64_t ms; char letter; } units[] = {
+		{ 86400000, 'd' }, { 3600000, 'h' }, { 60000, 'm' }, { 1000, 's' }
+	};
+	size_t i = 0;
+
+	while (i < 3 && ms % units[i].ms != 0)
+		i++;
+	printf("%s%" PRId64 "%c", before, ms / units[i].ms, units[i].letter);
+}
+
+static void print_networks(const struct network_list *l)
+{
+	char text[64];
+
+	if (l->count == 0)
+		fputs(" nowhere", stdout);
+	for (unsigned i = 0; i < l->count; i++) {
+		ip_text(&l->at[i].address, text, sizeof(text));
+		printf("%s %s/%u", i ? "," : "", text, (unsigned)l->at[i].prefix);
+	}
+}
+
+static void print_listen(const struct ingest_listen *l)
+{
+	char text[64];
+	uint16_t port;
+	bool v6 = l->address.ss_family == AF_INET6;
+
+	listener_peer_text(&l->address, text, sizeof(text), &port);
+	printf("listen %s: %s%s%s:%u, %s, %s; passwords without TLS from", l->name, v6 ? "[" : "", text, v6 ? "]" : "",
+	       (unsigned)port, tls_words[l->tls],
+	       l->auth_required ? "login required" : "login or a known device or peer");
+	print_networks(&l->plaintext_auth);
+	putchar('\n');
+}
+
+static void print_trust(const struct config *c)
+{
+	unsigned logins = 0;
+	size_t count = accounts_count(c->trust);
+
+	for (size_t i = 0; i < count; i++)
+		logins += account_can_login(accounts_at(c->trust, i));
+	printf("level %u (%s): %s; %s\n", (unsigned)c->policy.level, trust_level_name(c->policy.level),
+	       level_words[c->policy.level], action_words[c->policy.action]);
+	printf("accounts: %zu in %s, %u can log in; %u devices, %u peers\n", count, c->accounts, logins,
+	       c->device_count, c->peer_count);
+}
+
+static void print_login(const struct relay_route *r)
+{
+	const char *before = " by ";
+
+	if (!r->mechanisms) {
+		fputs(", no login", stdout);
+		return;
+	}
+	printf(", login as %s", r->user);
+	for (unsigned bit = SASL_PLAIN; bit <= SASL_CRAM_MD5; bit <<= 1) {
+		if (!(r->mechanisms & bit))
+			continue;
+		printf("%s%s", before, smtp_mechanism_name((enum smtp_mechanism)bit));
+		before = ", ";
+	}
+}
+
+static void print_route(const struct relay_route *r)
+{
+	printf("relay %s:", route_name(r));
+	for (unsigned i = 0; i < r->host_count; i++)
+		printf("%s %s", i ? "," : "", r->host[i]);
+	printf(" port %u, %s", (unsigned)r->port, tls_words[r->tls]);
+	if (r->tls_name[0])
+		printf(" (certificate for %s)", r->tls_name);
+	print_login(r);
+	printf(", up to %u connections", r->connections);
+	for (unsigned i = 0; i < r->domain_count; i++)
+		printf("%s%s", i ? ", " : "; for recipients in ", r->domains[i]);
+	for (unsigned i = 0; i < r->sender_count; i++)
+		printf("%s%s", i ? ", " : "; for mail from ", r->senders[i]);
+	putchar('\n');
+}
+
+static void print_queue(const struct config *c)
+{
+	static const char *const envelopes[] = {
+		[RETURN_AUTO] = "<>, or its own address where that is refused", [RETURN_NULL] = "<>",
+		[RETURN_ADDRESS] = "its own address"
+	};
+	struct stat st;
+
+	printf("spool: %s", c->spool);
+	print_size(", at most ", c->spool_size);
+	print_size("; messages up to ", c->ingest.max_message_size);
+	printf("%s\n", stat(c->spool, &st) < 0 || !S_ISDIR(st.st_mode) ? "; the directory does not exist yet" : "");
+	fputs("retry after", stdout);
+	for (unsigned i = 0; i < c->relay.retry_count; i++)
+		print_time(i ? ", " : " ", c->relay.retry[i]);
+	print_time("; given up after ", c->relay.expire);
+	if (c->relay.return_from[0])
+		printf("\nreturn mail: from %s, envelope %s, in %s%s%s\n", c->relay.return_from,
+		       envelopes[c->relay.return_envelope], c->relay.return_languages & REPORT_JA ? "Japanese" : "",
+		       c->relay.return_languages == (REPORT_JA | REPORT_EN) ? " and " : "",
+		       c->relay.return_languages & REPORT_EN ? "English" : "");
+	else
+		fputs("\nreturn mail: none\n", stdout);
+}
+
+static void print_summary(const struct config *c)
+{
+	printf("%s is good\nname: %s; our domains:", c->path, c->ingest.hostname);
+	for (unsigned i = 0; i < c->domain_count; i++)
+		printf("%s %s", i ? "," : "", c->domains[i]);
+	if (c->domain_count == 0)
+		printf(" %.*s", SLICE_ARGS(trust_default_domain(c->trust)));
+	putchar('\n');
+	for (unsigned i = 0; i < c->ingest.listen_count; i++)
+		print_listen(&c->ingest.listen[i]);
+	print_trust(c);
+	for (unsigned i = 0; i < c->relay.route_count; i++)
+		print_route(&c->relay.routes[i]);
+	print_queue(c);
+}
+
+int command_check(const char *path, int argc, char **argv)
+{
+	struct fault f = { .text = "" };
+	struct config *c;
+	int result;
+
+	(void)argv;
+	if (argc > 0)
+		return command_usage("check");
+	result = tls_start();
+	if (result < 0) {
+		fault_set(&f, STATUS_UNAVAILABLE, "TLS: %s", strerror(-result));
+		return command_failed(&f);
+	}
+	c = config_check(path, print_notice, print_fault, NULL, &f);
+	if (!c)
+		return f.status;
+	print_summary(c);
+	config_free(c);
+	return STATUS_OK;
+}

@@ -1,0 +1,25 @@
+/*
+ * The commands of cli.md that need no running daemon. `path` is the configuration; argc and argv are what follows the
+ * command's name. Results go to standard output, errors as `sekimori: what` to standard error; the result is the exit
+ * status of cli.md.
+ */
+#ifndef MANAGER_COMMANDS_H
+#define MANAGER_COMMANDS_H
+
+#include "base/fault.h"
+
+/* Reads everything, says what is wrong (each fault that can be found) or what will happen; changes nothing. */
+int command_check(const char *path, int argc, char **argv);
+/* [--cram-md5] [--level L] [--delete] ADDRESS: writes the accounts file. */
+int command_passwd(const char *path, int argc, char **argv);
+/* [--json]: lists the accounts. */
+int command_accounts(const char *path, int argc, char **argv);
+/* AUTH-ID ENVELOPE FILE|-: the verdict a session would give, and why. AUTH-ID `-` or empty: nobody. */
+int command_trust(const char *path, int argc, char **argv);
+
+/* "sekimori: what" on standard error; returns the fault's status. */
+int command_failed(const struct fault *f);
+/* Likewise "usage: sekimori [-c FILE] …"; returns 64. */
+int command_usage(const char *usage);
+
+#endif

@@ -1,0 +1,415 @@
+#include "manager/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "manager/listing.h"
+#include "net/listener.h"
+#include "net/stream.h"
+
+#define CLIENT_MS	30000	/* a command that doesn't ask, or doesn't read, is closed */
+
+struct client;
+
+/* Puts the next piece of the answer; true when that was the last. */
+typedef bool produce(struct client *c, struct buffer *out);
+
+struct client {
+	struct watch watch;		/* first */
+	struct control *control;
+	struct stream stream;
+	int64_t deadline;
+	produce *next;			/* NULL: the request hasn't come, or the answer is out */
+	bool json, started, ending;
+	uint64_t id, cursor;
+};
+
+struct control {
+	struct watch watch;		/* the listening socket; first */
+	const struct control_house *house;
+	char path[108];
+	unsigned clients;
+};
+
+/* Answers */
+
+static bool finish(struct buffer *out, int status, const char *text)
+{
+	buffer_putf(out, "%d\n%s", status, text);
+	return true;
+}
+
+static bool produce_status(struct client *c, struct buffer *out)
+{
+	buffer_put_text(out, "0\n");
+	listing_status(c->control->house, c->json, out);
+	return true;
+}
+
+static bool produce_queue(struct client *c, struct buffer *out)
+{
+	const struct control_house *h = c->control->house;
+	const struct spool_entry *e;
+
+	if (!c->started) {
+		buffer_put_text(out, "0\n");
+		listing_queue_head(c->json, out);
+	}
+	while (buffer_room(out) >= LISTING_PIECE_MAX && (e = spool_next(h->spool, c->cursor))) {
+		c->cursor = e->id;
+		listing_queue_entry(h, e, c->json, !c->started, out);
+		c->started = true;
+	}
+	if (spool_next(h->spool, c->cursor))
+		return false;
+	listing_queue_foot(h, c->json, out);
+	return true;
+}
+
+static bool answer_errno(struct buffer *out, int result)
+{
+	if (result == -ENOENT)
+		return finish(out, STATUS_NO, "no such message in the queue\n");
+	if (result == -EBUSY)
+		return finish(out, STATUS_TEMPORARY, "the message is being sent just now; try again\n");
+	buffer_putf(out, "%d\n%s\n", STATUS_TEMPORARY, strerror(-result));
+	return true;
+}
+
+static bool produce_show(struct client *c, struct buffer *out)
+{
+	int result;
+
+	buffer_put_text(out, "0\n");
+	result = listing_message(c->control->house, c->id, out);
+	if (!result)
+		return true;
+	buffer_clear(out);
+	return answer_errno(out, result);
+}
+
+/* The mail itself, in wire form without dot-stuffing undone: what the next hop will get. */
+static bool produce_cat(struct client *c, struct buffer *out)
+{
+	struct spool *s = c->control->house->spool;
+	char *memory = malloc(SPOOL_RECORD_MAX);
+	struct spool_message m;
+	struct buffer b;
+	ssize_t got = 0;
+	size_t room;
+	int result = -ENOMEM;
+
+	if (memory) {
+		buffer_init(&b, memory, SPOOL_RECORD_MAX);
+		result = spool_load(s, c->id, &b, &m);
+	}
+	if (!result) {
+		if (!c->cursor && !c->started)
+			buffer_put_text(out, "0\n");
+		got = spool_read(s, &m, c->cursor, buffer_reserve(out, &room), room);
+		spool_message_end(&m);
+	}
+	free(memory);
+	if (result && !c->started)
+		return answer_errno(out, result);
+	c->started = true;
+	if (result || got <= 0)
+		return true;
+	buffer_added(out, (size_t)got);
+	c->cursor += (uint64_t)got;
+	return false;
+}
+
+static bool produce_retry(struct client *c, struct buffer *out)
+{
+	const struct control_house *h = c->control->house;
+	const struct spool_entry *e;
+	unsigned n = 0;
+
+	if (c->id) {
+		n += spool_hasten(h->spool, c->id, loop_now(h->loop));
+	} else {
+		for (uint64_t after = 0; (e = spool_next(h->spool, after)); after = e->id)
+			n += spool_hasten(h->spool, e->id, loop_now(h->loop));
+	}
+	relay_retry(h->relay);
+	if (!n)
+		return finish(out, STATUS_NO, "no such message, or it is being sent just now\n");
+	buffer_putf(out, "0\n%u messages will be tried now\n", n);
+	return true;
+}
+
+static bool give_up(struct client *c, struct buffer *out, bool return_it)
+{
+	int result = relay_give_up(c->control->house->relay, c->id, return_it);
+
+	return result ? answer_errno(out, result) : finish(out, STATUS_OK, return_it ? "returned\n" : "removed\n");
+}
+
+static bool produce_remove(struct client *c, struct buffer *out)
+{
+	return give_up(c, out, false);
+}
+
+static bool produce_return(struct client *c, struct buffer *out)
+{
+	return give_up(c, out, true);
+}
+
+static bool produce_reload(struct client *c, struct buffer *out)
+{
+	struct fault f = { .text = "" };
+
+	if (c->control->house->reload(c->control->house->context, &f))
+		return finish(out, STATUS_OK, "reloaded\n");
+	buffer_putf(out, "%d\n%s\nthe old configuration stays in force\n", f.status, f.text);
+	return true;
+}
+
+static bool produce_usage(struct client *c, struct buffer *out)
+{
+	(void)c;
+	return finish(out, STATUS_USAGE, "unknown request\n");
+}
+
+struct request {
+	struct slice words;
+	bool needs_id, may_have_id;
+	produce *answer;
+};
+
+static const struct request requests[] = {
+	{ SLICE("status"), false, false, produce_status },
+	{ SLICE("queue"), false, false, produce_queue },
+	{ SLICE("queue show"), true, true, produce_show },
+	{ SLICE("queue cat"), true, true, produce_cat },
+	{ SLICE("queue retry"), false, true, produce_retry },
+	{ SLICE("queue remove"), true, true, produce_remove },
+	{ SLICE("queue return"), true, true, produce_return },
+	{ SLICE("reload"), false, false, produce_reload },
+};
+
+/* The request of the line; its id, when it ends in one, is taken off. */
+static produce *understand(struct client *c, struct slice line)
+{
+	size_t last = line.len;
+	bool has_id = false;
+
+	if (line.len > 7 && slice_equal(slice_skip(line, line.len - 7), SLICE_OF(" --json"))) {
+		c->json = true;
+		line.len -= 7;
+		last = line.len;
+	}
+	while (last > 0 && line.at[last - 1] != ' ')
+		last--;
+	if (last > 0 && spool_id_parse(slice_skip(line, last), &c->id)) {
+		has_id = true;
+		line.len = last - 1;
+	}
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		const struct request *r = &requests[i];
+
+		if (slice_equal(line, r->words) && (has_id ? r->may_have_id : !r->needs_id))
+			return r->answer;
+	}
+	return produce_usage;
+}
+
+static void read_request(struct client *c)
+{
+	struct slice in = stream_input(&c->stream);
+	size_t end = slice_find(in, '\n');
+
+	if (c->next || c->ending)
+		return;
+	if (end < in.len)
+		c->next = understand(c, slice_first(in, end));
+	else if (in.len > CONTROL_LINE_MAX)
+		c->next = produce_usage;
+	if (c->next)
+		stream_consume(&c->stream, in.len);
+}
+
+static void client_turn(struct client *c)
+{
+	struct buffer *out;
+
+	read_request(c);
+	while (c->next && (out = stream_output(&c->stream)) && buffer_room(out) >= LISTING_PIECE_MAX) {
+		if (c->next(c, out)) {
+			c->next = NULL;
+			c->ending = true;
+		}
+		stream_write(&c->stream);
+	}
+	stream_write(&c->stream);
+	if ((c->ending && !stream_has_output(&c->stream)) || c->stream.state == STREAM_FAILED ||
+	    (c->stream.state == STREAM_ENDED && !c->next && !stream_has_output(&c->stream)))
+		c->watch.dead = true;
+	stream_rest(&c->stream);
+}
+
+static void client_want(struct watch *w)
+{
+	struct client *c = (struct client *)w;
+
+	w->fd = c->stream.fd;
+	w->events = stream_events(&c->stream, !c->next && !c->ending);
+	w->deadline = c->deadline;
+}
+
+static void client_ready(struct watch *w, short revents)
+{
+	struct client *c = (struct client *)w;
+
+	if (!revents) {
+		w->dead = true;
+		return;
+	}
+	c->deadline = loop_now(c->control->house->loop) + CLIENT_MS;
+	if (revents & POLLOUT)
+		stream_write(&c->stream);
+	if (revents & ~POLLOUT)
+		stream_read(&c->stream);
+	client_turn(c);
+}
+
+static void client_reap(struct watch *w)
+{
+	struct client *c = (struct client *)w;
+
+	stream_close(&c->stream);
+	c->control->clients--;
+	free(c);
+}
+
+static void open_client(struct control *control, int fd)
+{
+	struct client *c = control->clients < CONTROL_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->watch = (struct watch){ .want = client_want, .ready = client_ready, .reap = client_reap };
+	c->control = control;
+	c->deadline = loop_now(control->house->loop) + CLIENT_MS;
+	stream_open(&c->stream, fd, control->house->blocks);
+	if (!loop_add(control->house->loop, &c->watch)) {
+		stream_close(&c->stream);
+		free(c);
+		return;
+	}
+	control->clients++;
+}
+
+static void control_want(struct watch *w)
+{
+	w->events = POLLIN;
+	w->deadline = NEVER;
+}
+
+static void control_ready(struct watch *w, short revents)
+{
+	struct sockaddr_storage peer;
+	int fd;
+
+	(void)revents;
+	while ((fd = listener_accept(w->fd, &peer)) >= 0)
+		open_client((struct control *)w, fd);
+}
+
+static void control_reap(struct watch *w)
+{
+	struct control *c = (struct control *)w;
+
+	close(w->fd);
+	unlink(c->path);
+	free(c);
+}
+
+struct control *control_new(const struct control_house *house, const char *path, struct fault *f)
+{
+	struct control *c = calloc(1, sizeof(*c));
+
+	if (!c || !slice_copy(slice_of(path), c->path, sizeof(c->path))) {
+		fault_set(f, STATUS_CONFIG, "%s: can't be the control socket's path", path);
+		free(c);
+		return NULL;
+	}
+	c->watch = (struct watch){ .want = control_want, .ready = control_ready, .reap = control_reap };
+	c->house = house;
+	c->watch.fd = listener_open_unix(path, f);
+	if (c->watch.fd >= 0 && loop_add(house->loop, &c->watch))
+		return c;
+	if (c->watch.fd >= 0)
+		close(c->watch.fd);
+	free(c);
+	return NULL;
+}
+
+void control_free(struct control *c)
+{
+	if (c)
+		c->watch.dead = true;
+}
+
+/* The other end */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || !slice_copy(slice_of(path), address.sun_path, sizeof(address.sun_path)) ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		if (errno == EACCES)
+			fprintf(stderr, "sekimori: %s: permission denied; ask as root\n", path);
+		else
+			fprintf(stderr, "sekimori: no gate is running that listens at %s (%s)\n", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int control_ask(const char *path, const char *line)
+{
+	FILE *answer, *to;
+	char piece[4096];
+	int status = 0, c;
+	size_t got;
+	int fd = connect_to(path);
+
+	if (fd < 0)
+		return STATUS_UNAVAILABLE;
+	answer = fdopen(fd, "r+");
+	if (!answer) {
+		close(fd);
+		return STATUS_TEMPORARY;
+	}
+	fprintf(answer, "%s\n", line);
+	fflush(answer);
+	while ((c = getc(answer)) != EOF && ascii_is_digit((char)c) && status < 1000)
+		status = status * 10 + (c - '0');
+	if (c != '\n') {
+		fprintf(stderr, "sekimori: the gate gave no answer\n");
+		fclose(answer);
+		return STATUS_UNAVAILABLE;
+	}
+	to = status ? stderr : stdout;
+	if (status)
+		fputs("sekimori: ", to);
+	while ((got = fread(piece, 1, sizeof(piece), answer)) > 0)
+		fwrite(piece, 1, got, to);
+	fclose(answer);
+	return status;
+}

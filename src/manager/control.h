@@ -1,0 +1,41 @@
+/*
+ * The control socket: one line of words in, the exit status on a line of its own and the answer's text out. Access is by
+ * the socket's mode. A long answer is made piece by piece as the reader takes it.
+ */
+#ifndef MANAGER_CONTROL_H
+#define MANAGER_CONTROL_H
+
+#include "ingest/ingest.h"
+#include "relay/relay.h"
+
+#define CONTROL_LINE_MAX	256	/* octets of a request */
+#define CONTROL_CLIENTS_MAX	8
+
+struct control;
+
+/* What requests are about; the daemon's own, filled before the first turn of the loop. */
+struct control_house {
+	struct loop *loop;
+	struct pool *blocks;
+	struct spool *spool;
+	struct keeper *keeper;
+	const struct ingest *ingest;
+	struct relay *relay;
+	int64_t started;		/* wall, seconds */
+	/* Reads the files again: true when all was taken; `f` says why not. */
+	bool (*reload)(void *context, struct fault *f);
+	void *context;
+};
+
+/* Opens the socket (as root, before rights are given up: /run is root's). `house` is kept, not copied. NULL with a fault. */
+struct control *control_new(const struct control_house *house, const char *path, struct fault *f);
+/* Closes it and removes its file, where the user we run as may. NULL is ignored. */
+void control_free(struct control *c);
+
+/*
+ * The other end, for the commands: sends the line, copies the answer to standard output, or to standard error when its status isn't 0;
+ * returns that status, or STATUS_UNAVAILABLE with a word on standard error when nobody listens there.
+ */
+int control_ask(const char *path, const char *line);
+
+#endif

@@ -1,0 +1,354 @@
+#include "manager/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "manager/commands.h"
+#include "manager/config.h"
+#include "manager/control.h"
+#include "manager/rights.h"
+#include "net/dial.h"
+
+/* Blocks a session may hold: input, output, content, recipients. */
+#define BLOCKS_PER_SESSION	4
+/* Blocks of the relay's connections and of control clients; also watches besides sessions. */
+#define BLOCKS_EXTRA		256
+#define WATCHES_EXTRA		512
+/* procd and systemd wait longer at a stop, but a system that goes down gives about a second. */
+#define SHUTDOWN_MS		800
+
+struct daemon {
+	struct control_house house;	/* loop, blocks, spool, keeper, ingest, relay */
+	struct ingest *ingest;
+	struct helper *resolver, *hasher;
+	struct control *control;
+	struct config *config;
+	struct config *retired;		/* replaced ones that somebody still uses */
+	struct watch signals;
+	bool foreground;
+	int64_t closing;		/* ms when it has to be over; 0: not closing */
+	bool reload_due;
+};
+
+static void notice(void *context, const char *text)
+{
+	(void)context;
+	log_line(SEVERITY_NOTICE, "%s", text);
+}
+
+static void report_spool(void *context, const char *line)
+{
+	(void)context;
+	log_line(SEVERITY_WARNING, "spool: %s", line);
+}
+
+static void open_log(const struct daemon *d, const struct config *c)
+{
+	log_open("sekimori", c->log_facility, (enum severity)c->log_severity, d->foreground);
+}
+
+/* Settings that are looked at only at start. */
+static void tell_unchangeable(const struct config *old, const struct config *new)
+{
+	const struct {
+		const char *key;
+		bool changed;
+	} rows[] = {
+		{ "spool", strcmp(old->spool, new->spool) != 0 },
+		{ "spool_size", old->spool_size != new->spool_size },
+		{ "control", strcmp(old->control, new->control) != 0 },
+		{ "user", strcmp(old->user, new->user) != 0 },
+		{ "max_sessions", old->ingest.max_sessions != new->ingest.max_sessions },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].changed)
+			log_line(SEVERITY_NOTICE, "[server] %s has changed: it takes a restart", rows[i].key);
+}
+
+static void free_retired(struct daemon *d)
+{
+	struct config **link = &d->retired;
+
+	while (*link) {
+		struct config *c = *link;
+
+		if (config_unused(c)) {
+			*link = c->next;
+			config_free(c);
+		} else {
+			link = &c->next;
+		}
+	}
+}
+
+/* All or nothing (R20): whatever goes wrong, the old configuration has not been touched. */
+static bool apply(struct daemon *d, struct config *c, struct fault *f)
+{
+	if (!ingest_apply(d->ingest, &c->ingest, f))
+		return false;
+	if (relay_apply(d->house.relay, &c->relay))
+		return true;
+	if (d->config)
+		ingest_apply(d->ingest, &d->config->ingest, f);
+	return fault_set(f, STATUS_TEMPORARY, "no memory for the relays");
+}
+
+static bool reload(void *context, struct fault *f)
+{
+	struct daemon *d = context;
+	struct config *c = config_read(d->config->path, true, notice, NULL, f);
+
+	if (!c || !apply(d, c, f)) {
+		config_free(c);
+		log_line(SEVERITY_ERR, "reload failed, the old configuration stays: %s", f->text);
+		return false;
+	}
+	tell_unchangeable(d->config, c);
+	d->config->next = d->retired;
+	d->retired = d->config;
+	d->config = c;
+	open_log(d, c);
+	log_line(SEVERITY_NOTICE, "reloaded %s", c->path);
+	return true;
+}
+
+static void begin_shutdown(struct daemon *d)
+{
+	if (d->closing)
+		return;
+	log_line(SEVERITY_NOTICE, "stopping");
+	d->closing = loop_now(d->house.loop) + SHUTDOWN_MS;
+	ingest_shutdown(d->ingest);
+	relay_shutdown(d->house.relay);
+}
+
+static void signals_want(struct watch *w)
+{
+	const struct daemon *d = (const struct daemon *)((const char *)w - offsetof(struct daemon, signals));
+
+	w->events = POLLIN;
+	w->deadline = d->closing ? d->closing : NEVER;
+}
+
+static void signals_ready(struct watch *w, short revents)
+{
+	struct daemon *d = (struct daemon *)((char *)w - offsetof(struct daemon, signals));
+	struct signalfd_siginfo info;
+
+	if (!revents)
+		return;
+	while (read(w->fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			d->reload_due = true;
+		else
+			begin_shutdown(d);
+	}
+}
+
+static void signals_reap(struct watch *w)
+{
+	close(w->fd);
+}
+
+static bool watch_signals(struct daemon *d, struct fault *f)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signals = (struct watch){ .want = signals_want, .ready = signals_ready, .reap = signals_reap };
+	d->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (d->signals.fd < 0 || !loop_add(d->house.loop, &d->signals))
+		return fault_set(f, STATUS_TEMPORARY, "signalfd: %s", strerror(errno));
+	return true;
+}
+
+static bool get_memory(struct daemon *d, struct fault *f)
+{
+	unsigned sessions = d->config->ingest.max_sessions;
+
+	d->house.loop = loop_new(sessions + WATCHES_EXTRA);
+	d->house.blocks = pool_new(CHUNK_SIZE, sessions * (size_t)BLOCKS_PER_SESSION + BLOCKS_EXTRA);
+	if (!d->house.loop || !d->house.blocks)
+		return fault_set(f, STATUS_TEMPORARY, "no memory for %u sessions: lower [server] max_sessions", sessions);
+	return true;
+}
+
+static bool open_spool(struct daemon *d, struct fault *f)
+{
+	struct spool_settings s = { .path = d->config->spool, .size = d->config->spool_size, .report = report_spool };
+
+	return spool_open(&s, clock_wall(), clock_monotonic(), &d->house.spool, f) == 0;
+}
+
+static bool build(struct daemon *d, struct fault *f)
+{
+	d->resolver = dial_resolver_start(d->house.loop);
+	d->hasher = helper_start(d->house.loop, "hasher", ingest_hash);
+	if (d->resolver && d->hasher)
+		d->house.keeper = keeper_new(d->house.loop, d->house.spool);
+	if (d->house.keeper)
+		d->ingest = ingest_new(d->house.loop, d->house.blocks, d->house.keeper, d->hasher, &d->config->ingest);
+	if (d->ingest)
+		d->house.relay = relay_new(d->house.loop, d->house.blocks, d->house.keeper, d->resolver);
+	d->house.ingest = d->ingest;
+	d->house.started = clock_wall();
+	d->house.reload = reload;
+	d->house.context = d;
+	return d->house.relay ? true : fault_set(f, STATUS_TEMPORARY, "no memory, or no more processes: %s", strerror(errno));
+}
+
+static bool start(struct daemon *d, const char *path, struct fault *f)
+{
+	struct rlimit no_core = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &no_core);	/* R63: passwords are in memory */
+	if (tls_start())
+		return fault_set(f, STATUS_TEMPORARY, "no randomness for TLS");
+	d->config = config_read(path, true, notice, NULL, f);
+	if (!d->config)
+		return false;
+	open_log(d, d->config);
+	if (!get_memory(d, f))
+		return false;
+	d->control = control_new(&d->house, d->config->control, f);
+	return d->control && rights_drop(d->config->user, d->config->control, f) && open_spool(d, f) && build(d, f) &&
+	       watch_signals(d, f) && apply(d, d->config, f);
+}
+
+static void serve(struct daemon *d)
+{
+	log_line(SEVERITY_NOTICE, "sekimori %s serves, %zu messages in the queue", SEKIMORI_VERSION,
+		 spool_count(d->house.spool));
+	while (!d->closing || (loop_now(d->house.loop) < d->closing &&
+			       !(ingest_idle(d->ingest) && relay_idle(d->house.relay) && keeper_idle(d->house.keeper)))) {
+		struct fault f = { .text = "" };
+		int result = loop_turn(d->house.loop);
+
+		if (result) {
+			log_line(SEVERITY_ERR, "poll: %s", strerror(-result));
+			return;
+		}
+		if (d->reload_due) {
+			d->reload_due = false;
+			reload(d, &f);
+		}
+		free_retired(d);
+	}
+	log_line(SEVERITY_NOTICE, "stopped, %zu messages in the queue", spool_count(d->house.spool));
+}
+
+static void tear_down(struct daemon *d)
+{
+	control_free(d->control);
+	helper_stop(d->resolver);
+	helper_stop(d->hasher);
+	if (d->house.loop)
+		loop_free(d->house.loop);	/* reaps sessions, listeners, couriers */
+	relay_free(d->house.relay);
+	ingest_free(d->ingest);
+	keeper_free(d->house.keeper);
+	spool_close(d->house.spool);
+	pool_free(d->house.blocks);
+	while (d->retired) {
+		struct config *c = d->retired;
+
+		d->retired = c->next;
+		config_free(c);
+	}
+	config_free(d->config);
+}
+
+/* Descriptors 0 to 2 are always open, so that no socket of ours is ever taken for standard error (lesson 22). */
+static void guard_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static void detach(int told)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	if (write(told, "", 1) < 0)
+		log_line(SEVERITY_WARNING, "nobody waited for the start");
+	close(told);
+}
+
+static int run(const char *path, bool foreground, int told)
+{
+	struct fault f = { .text = "", .status = STATUS_TEMPORARY };
+	struct daemon d = { .foreground = foreground };
+	int status = STATUS_OK;
+
+	if (start(&d, path, &f)) {
+		if (told >= 0)
+			detach(told);
+		serve(&d);
+	} else {
+		command_failed(&f);
+		if (!foreground)
+			log_line(SEVERITY_ERR, "not started: %s", f.text);
+		status = f.status;
+	}
+	tear_down(&d);
+	return status;
+}
+
+/* The parent stays until the gate serves, so that its exit status is the truth. */
+static int run_behind(const char *path)
+{
+	int ends[2], status;
+	char ready;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return STATUS_TEMPORARY;
+	pid = fork();
+	if (pid < 0)
+		return STATUS_TEMPORARY;
+	if (!pid) {
+		close(ends[0]);
+		setsid();
+		if (chdir("/"))
+			_exit(STATUS_TEMPORARY);
+		exit(run(path, false, ends[1]));
+	}
+	close(ends[1]);
+	if (read(ends[0], &ready, 1) == 1)
+		return STATUS_OK;
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return STATUS_TEMPORARY;
+}
+
+int daemon_run(const char *path, bool foreground)
+{
+	guard_standard_files();
+	return foreground ? run(path, true, -1) : run_behind(path);
+}

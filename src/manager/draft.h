@@ -1,0 +1,94 @@
+/*
+ * The configuration while it is being put together: what each section said and where, before it becomes a struct config.
+ * Between config.c, which reads, and assemble.c, which joins.
+ */
+#ifndef MANAGER_DRAFT_H
+#define MANAGER_DRAFT_H
+
+#include "manager/config.h"
+#include "manager/setting.h"
+
+#define DRAFT_KEYS_MAX	32	/* rows of the longest section's table, [relay] */
+#define DRAFT_NAME_MAX	48	/* octets of NAME in [relay NAME]: INI_SECTION_MAX less the rest */
+
+enum draft_kind {
+	DRAFT_SERVER, DRAFT_TLS, DRAFT_TRUST, DRAFT_RETURN, DRAFT_QUEUE, DRAFT_LIMITS, DRAFT_LOG, DRAFT_MANAGER,
+	DRAFT_SINGLES,			/* those above come once, and fill struct config itself */
+	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_PEER, DRAFT_ALIAS
+};
+
+struct draft_listen {
+	struct ingest_listen listen;
+	unsigned count;
+	struct setting_endpoint endpoints[LISTENERS_MAX];
+};
+
+struct draft_device {
+	struct trust_device device;
+	char sender[ADDRESS_MAX + 1];
+};
+
+struct draft_relay {
+	struct relay_route route;
+	char ca[256], pin[96], password_file[256];
+	uint8_t auth;				/* enum smtp_mechanism, all that may be used */
+	/* Read and checked, for what is not built yet. */
+	char credentials_file[256], pop_host[HOST_MAX + 1], pop_user[LOGIN_MAX + 1], pop_password_file[256];
+	uint8_t credentials, pop, pop_tls;
+	uint16_t pop_port;
+	int64_t pop_window, pop_wait;
+};
+
+struct draft_block {			/* one section of the file */
+	struct draft_block *next;
+	enum draft_kind kind;
+	char name[DRAFT_NAME_MAX + 1];
+	unsigned line;			/* 0: not in the file */
+	unsigned lines[DRAFT_KEYS_MAX];	/* of each row of its table; 0: not in the file */
+	union {
+		struct draft_listen *listen;
+		struct draft_device *device;
+		struct trust_peer *peer;
+		struct draft_relay *relay;
+		void *memory;		/* owned but of the singles */
+	};
+};
+
+struct draft_alias {
+	struct draft_alias *next;
+	unsigned line;
+	struct slice key, accounts;
+	char text[];
+};
+
+struct draft {
+	struct config *config;
+	const char *path;		/* config->path: trust keeps it for its faults */
+	bool network, accounts;
+	struct draft_block singles[DRAFT_SINGLES];
+	struct draft_block *blocks, **blocks_end;
+	struct draft_alias *aliases, **aliases_end;
+	struct draft_block *block;	/* the section being read */
+	unsigned last_line, faults;
+	void (*notice)(void *context, const char *text);
+	void (*each)(void *context, const struct fault *f);
+	void *context;
+	struct fault *fault;
+};
+
+/* The line of a key of a section, else of the section, else the last of the file. */
+unsigned draft_line(const struct draft *d, const struct draft_block *b, const char *key);
+/* Whether the file gives the key; an empty value counts. */
+bool draft_has(const struct draft_block *b, const char *key);
+/* The next section of a kind after `b` (NULL: the first); NULL at the end. */
+struct draft_block *draft_next(const struct draft *d, struct draft_block *b, enum draft_kind kind);
+bool draft_refuse(const struct draft *d, const struct draft_block *b, const char *key, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void draft_notice(const struct draft *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Joins what was read into d->config. False with the fault set. */
+bool draft_assemble(struct draft *d);
+/* Relays: routes with their passwords and TLS, return mail, loops. */
+bool draft_assemble_relay(struct draft *d);
+
+#endif

@@ -1,0 +1,257 @@
+#include "manager/listing.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* Octets of a value shown in a listing. */
+#define SHOWN_MAX	400
+
+struct loaded {				/* a message as read for a listing */
+	struct spool_message message;
+	char *memory;
+};
+
+static int load(const struct control_house *h, uint64_t id, struct loaded *l)
+{
+	struct buffer memory;
+	int result;
+
+	l->memory = malloc(SPOOL_RECORD_MAX);
+	if (!l->memory)
+		return -ENOMEM;
+	buffer_init(&memory, l->memory, SPOOL_RECORD_MAX);
+	result = spool_load(h->spool, id, &memory, &l->message);
+	if (result)
+		free(l->memory);
+	return result;
+}
+
+static void unload(struct loaded *l)
+{
+	spool_message_end(&l->message);
+	free(l->memory);
+}
+
+static struct slice shown(struct slice s)
+{
+	return slice_first(s, SHOWN_MAX);
+}
+
+static const char *time_text(int64_t wall, char out[32])
+{
+	time_t t = (time_t)wall;
+	struct tm tm;
+
+	out[0] = '\0';
+	if (wall && localtime_r(&t, &tm))
+		strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
+	return wall ? out : "never";
+}
+
+static void status_route(const struct relay_status *s, bool json, bool first, struct buffer *out)
+{
+	char ok[32], bad[32];
+
+	if (json) {
+		buffer_putf(out, "%s{\"name\":", first ? "" : ",");
+		json_text(out, slice_of(s->name));
+		buffer_put_text(out, ",\"host\":");
+		json_text(out, slice_of(s->host));
+		buffer_putf(out, ",\"connections\":%u,\"last_success\":%" PRId64 ",\"last_failure\":%" PRId64
+			    ",\"down_for\":%" PRId64 ",\"last_error\":", s->connections, s->last_success,
+			    s->last_failure, (s->down_for + 999) / 1000);
+		json_text(out, shown(slice_of(s->last_error)));
+		buffer_put_text(out, "}");
+		return;
+	}
+	buffer_putf(out, "relay %s (%s): %u connections, last success %s", s->name, s->host, s->connections,
+		    time_text(s->last_success, ok));
+	if (s->last_failure)
+		buffer_putf(out, ", last failure %s", time_text(s->last_failure, bad));
+	if (s->down_for)
+		buffer_putf(out, ", tried again in %" PRId64 " s", (s->down_for + 999) / 1000);
+	if (s->last_error[0])
+		buffer_putf(out, "\n  %s", s->last_error);
+	buffer_put_text(out, "\n");
+}
+
+struct counter {
+	const char *name;
+	uint64_t value;
+};
+
+static void status_counters(const struct control_house *h, bool json, struct buffer *out)
+{
+	const struct ingest_counters *i = ingest_counters(h->ingest);
+	const struct relay_counters *r = relay_counters(h->relay);
+	const struct counter rows[] = {
+		{ "sessions", i->sessions }, { "refused_sessions", i->refused_sessions },
+		{ "logins", i->logins }, { "refused_logins", i->refused_logins },
+		{ "messages", i->messages }, { "refused_messages", i->refused_messages },
+		{ "octets", i->octets }, { "delivered", r->delivered }, { "deferred", r->deferred },
+		{ "failed", r->failed }, { "returned", r->returned },
+	};
+
+	for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++)
+		buffer_putf(out, json ? "%s\"%s\":%" PRIu64 : "%s%s=%" PRIu64, n ? json ? "," : " " : "",
+			    rows[n].name, rows[n].value);
+}
+
+void listing_status(const struct control_house *h, bool json, struct buffer *out)
+{
+	uint64_t used, budget;
+	char since[32];
+
+	spool_usage(h->spool, &used, &budget);
+	if (json)
+		buffer_putf(out, "{\"version\":\"%s\",\"since\":%" PRId64 ",\"sessions\":%u,\"queue\":%zu,"
+			    "\"spool_used\":%" PRIu64 ",\"spool_size\":%" PRIu64 ",\"counters\":{", SEKIMORI_VERSION,
+			    h->started, ingest_counters(h->ingest)->open_sessions, spool_count(h->spool), used, budget);
+	else
+		buffer_putf(out, "sekimori %s, up since %s\nsessions open: %u\nqueue: %zu messages, spool %" PRIu64
+			    " KiB of %" PRIu64 " KiB\nsince start: ", SEKIMORI_VERSION, time_text(h->started, since),
+			    ingest_counters(h->ingest)->open_sessions, spool_count(h->spool), used / 1024, budget / 1024);
+	status_counters(h, json, out);
+	buffer_put_text(out, json ? "},\"relays\":[" : "\n");
+	for (unsigned n = 0; n < relay_route_count(h->relay); n++) {
+		struct relay_status s;
+
+		relay_status(h->relay, n, &s);
+		status_route(&s, json, n == 0, out);
+	}
+	if (json)
+		buffer_put_text(out, "]}\n");
+}
+
+void listing_queue_head(bool json, struct buffer *out)
+{
+	if (json)
+		buffer_put_text(out, "{\"messages\":[");
+}
+
+void listing_queue_foot(const struct control_house *h, bool json, struct buffer *out)
+{
+	if (json)
+		buffer_put_text(out, "]}\n");
+	else
+		buffer_putf(out, "%zu messages in the queue\n", spool_count(h->spool));
+}
+
+static int64_t seconds_until(const struct control_house *h, const struct spool_entry *e)
+{
+	int64_t ms = e->taken ? 0 : e->next_attempt - loop_now(h->loop);
+
+	return ms > 0 ? (ms + 999) / 1000 : 0;
+}
+
+static int64_t age_of(const struct spool_entry *e)
+{
+	int64_t age = clock_wall() - e->arrived;
+
+	return age > 0 ? age : 0;
+}
+
+/* The recipients still to be served, as far as there is room for them in a line. */
+static void put_pending(const struct spool_message *m, bool json, struct buffer *out)
+{
+	struct slice rest = m->envelope.recipients, to;
+	unsigned n = 0;
+
+	for (size_t i = 0; envelope_next(&rest, &to) && i < m->states.len; i++) {
+		if (m->states.at[i] != RECIPIENT_PENDING)
+			continue;
+		if (buffer_room(out) < LISTING_PIECE_MAX / 4) {
+			buffer_put_text(out, json ? "" : " ...");
+			return;
+		}
+		buffer_put_text(out, n++ ? json ? "," : " " : "");
+		if (json)
+			json_text(out, to);
+		else
+			buffer_putf(out, "<%.*s>", SLICE_ARGS(to));
+	}
+}
+
+static void put_entry_json(const struct control_house *h, const struct spool_entry *e, const struct spool_message *m,
+			   const char *id, struct buffer *out)
+{
+	buffer_putf(out, "{\"id\":\"%s\",\"age\":%" PRId64 ",\"size\":%" PRIu64 ",\"attempts\":%" PRIu32
+		    ",\"next_attempt\":%" PRId64 ",\"active\":%s,\"sender\":", id, age_of(e), e->size, e->attempts,
+		    seconds_until(h, e), e->taken ? "true" : "false");
+	json_text(out, m->envelope.sender);
+	buffer_put_text(out, ",\"account\":");
+	json_text(out, m->envelope.account);
+	buffer_put_text(out, ",\"last_reply\":");
+	json_text(out, shown(m->last_reply));
+	buffer_put_text(out, ",\"recipients\":[");
+	put_pending(m, true, out);
+	buffer_put_text(out, "]}");
+}
+
+static void put_entry_text(const struct control_house *h, const struct spool_entry *e, const struct spool_message *m,
+			   const char *id, struct buffer *out)
+{
+	buffer_putf(out, "%s  %" PRId64 " s old, %" PRIu64 " octets, %" PRIu32 " attempts, ", id, age_of(e), e->size,
+		    e->attempts);
+	if (e->taken)
+		buffer_put_text(out, "being sent");
+	else
+		buffer_putf(out, "next in %" PRId64 " s", seconds_until(h, e));
+	buffer_putf(out, "\n  <%.*s> to ", SLICE_ARGS(m->envelope.sender));
+	put_pending(m, false, out);
+	if (m->last_reply.len)
+		buffer_putf(out, "\n  %.*s", SLICE_ARGS(shown(m->last_reply)));
+	buffer_put_text(out, "\n");
+}
+
+void listing_queue_entry(const struct control_house *h, const struct spool_entry *e, bool json, bool first,
+			 struct buffer *out)
+{
+	char id[SPOOL_ID_TEXT];
+	struct loaded l;
+	int result = load(h, e->id, &l);
+
+	spool_id_text(e->id, id);
+	if (json && !first)
+		buffer_put_text(out, ",\n");
+	if (result) {
+		buffer_putf(out, json ? "{\"id\":\"%s\",\"error\":\"%s\"}" : "%s  can't be read: %s\n", id,
+			    strerror(-result));
+		return;
+	}
+	(json ? put_entry_json : put_entry_text)(h, e, &l.message, id, out);
+	unload(&l);
+}
+
+int listing_message(const struct control_house *h, uint64_t id, struct buffer *out)
+{
+	const struct spool_entry *e = spool_find(h->spool, id);
+	char text[SPOOL_ID_TEXT], when[32];
+	struct slice rest, to;
+	struct loaded l;
+	int result = e ? load(h, id, &l) : -ENOENT;
+
+	if (result)
+		return result;
+	spool_id_text(id, text);
+	put_entry_text(h, e, &l.message, text, out);
+	buffer_putf(out, "  arrived %s, trust %.*s, account %.*s, Message-ID %.*s\n", time_text(e->arrived, when),
+		    SLICE_ARGS(l.message.envelope.trust), SLICE_ARGS(l.message.envelope.account),
+		    SLICE_ARGS(l.message.envelope.message_id));
+	rest = l.message.envelope.recipients;
+	for (size_t i = 0; envelope_next(&rest, &to) && i < l.message.states.len; i++) {
+		char state = l.message.states.at[i];
+
+		buffer_putf(out, "  <%.*s> %s\n", SLICE_ARGS(to), state == RECIPIENT_DELIVERED ? "delivered" :
+			    state == RECIPIENT_FAILED ? "failed" : "pending");
+	}
+	unload(&l);
+	return 0;
+}

@@ -1,0 +1,41 @@
+#include "manager/rights.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Without libcap: one system call. */
+static int keep_low_ports(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+
+	data[0].effective = data[0].permitted = 1u << CAP_NET_BIND_SERVICE;
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
+}
+
+bool rights_drop(const char *user, const char *control, struct fault *f)
+{
+	const struct passwd *pw;
+
+	if (geteuid())
+		return true;
+	errno = 0;
+	pw = getpwnam(user);
+	if (!pw)
+		return fault_set(f, STATUS_CONFIG, "[server] user: there is no user %s; create it, or name another", user);
+	if (!pw->pw_uid)
+		return true;
+	if (chown(control, 0, pw->pw_gid))
+		return fault_set(f, STATUS_DENIED, "%s: %s", control, strerror(errno));
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || initgroups(user, pw->pw_gid) || setgid(pw->pw_gid) ||
+	    setuid(pw->pw_uid) || keep_low_ports())
+		return fault_set(f, STATUS_DENIED, "can't become user %s: %s", user, strerror(errno));
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return true;
+}

@@ -1,0 +1,12 @@
+/*
+ * Gives up what only root may do, once and early; what is kept is binding low ports, so that a reload can open port 25 (R20).
+ */
+#ifndef MANAGER_RIGHTS_H
+#define MANAGER_RIGHTS_H
+
+#include "base/fault.h"
+
+/* Becomes `user` when we are root and user isn't. The control socket is handed over first. False with a fault. */
+bool rights_drop(const char *user, const char *control, struct fault *f);
+
+#endif

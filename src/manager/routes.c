@@ -1,0 +1,305 @@
+/* draft_assemble_relay: routes with their passwords and TLS, the return address, and loops. */
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "manager/draft.h"
+#include "manager/text.h"
+#include "smtp/server.h"
+
+#define MECHANISMS_ALL (SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5)
+#define PASSWORD_FILE_MAX (PASSWORD_MAX + 2)	/* octets: the password and a line end */
+
+static bool ip_of(const struct sockaddr *address, struct ip_address *out)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+	uint8_t bytes[16];
+
+	if (address->sa_family == AF_INET) {
+		memcpy(bytes, &v4->sin_addr, 4);
+		*out = ip_from_v4(bytes);
+		return true;
+	}
+	if (address->sa_family != AF_INET6)
+		return false;
+	memcpy(bytes, &v6->sin6_addr, 16);
+	*out = ip_from_v6(bytes);
+	return true;
+}
+
+static uint16_t port_of(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+
+	return ntohs(address->ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
+}
+
+static bool same_ip(const struct ip_address *a, const struct ip_address *b)
+{
+	return a->v6 == b->v6 && memcmp(a->bytes, b->bytes, a->v6 ? 16 : 4) == 0;
+}
+
+static bool is_unspecified(const struct ip_address *a)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(a->bytes, zero, a->v6 ? 16 : 4) == 0;
+}
+
+static bool is_loopback(const struct ip_address *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return a->v6 ? memcmp(a->bytes, one, 16) == 0 : a->bytes[0] == 127;
+}
+
+static bool is_of_this_machine(const struct ip_address *a)
+{
+	struct ifaddrs *all, *i;
+	struct ip_address own;
+	bool found = false;
+
+	if (is_loopback(a) || is_unspecified(a))
+		return true;
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (i = all; i && !found; i = i->ifa_next)
+		found = i->ifa_addr && ip_of(i->ifa_addr, &own) && same_ip(&own, a);
+	freeifaddrs(all);
+	return found;
+}
+
+/* Connecting to 0.0.0.0 or :: reaches the loopback address. */
+static bool reaches(const struct ip_address *host, const struct ip_address *listener)
+{
+	if (host->v6 != listener->v6)
+		return false;
+	if (is_unspecified(listener))
+		return is_of_this_machine(host);
+	return same_ip(host, listener) || (is_unspecified(host) && is_loopback(listener));
+}
+
+/* Names aren't looked up here; but two of them are ours by definition. */
+static bool name_reaches(struct slice host, struct slice hostname, const struct ip_address *listener)
+{
+	if (slice_equal_fold(host, SLICE_OF("localhost")))
+		return is_loopback(listener) || is_unspecified(listener);
+	return slice_equal_fold(host, hostname);
+}
+
+static bool is_own_listener(const struct config *c, const char *host, uint16_t port)
+{
+	struct ip_address there, here;
+	bool numeric = ip_parse(slice_of(host), &there);
+
+	for (unsigned i = 0; i < c->ingest.listen_count; i++) {
+		const struct sockaddr_storage *a = &c->ingest.listen[i].address;
+
+		if (port_of(a) != port || !ip_of((const void *)a, &here))
+			continue;
+		if (numeric ? reaches(&there, &here) :
+			      name_reaches(slice_of(host), slice_of(c->ingest.hostname), &here))
+			return true;
+	}
+	return false;
+}
+
+static bool check_loop(struct draft *d, struct draft_block *b)
+{
+	const struct relay_route *r = &b->relay->route;
+
+	for (unsigned i = 0; i < r->host_count; i++)
+		if (is_own_listener(d->config, r->host[i], r->port))
+			return draft_refuse(d, b, "host", "%s port %u is a listener of our own: mail would go round for ever",
+					    r->host[i], (unsigned)r->port);
+	return true;
+}
+
+/* One line; its end may be missing. */
+static bool take_password(struct draft_relay *r, struct slice text)
+{
+	if (text.len > 0 && text.at[text.len - 1] == '\n')
+		text.len--;
+	for (size_t i = 0; i < text.len; i++)
+		if (ascii_is_control(text.at[i]))
+			return false;
+	return text.len > 0 && slice_copy(text, r->route.password, sizeof(r->route.password));
+}
+
+static bool read_password(struct draft *d, struct draft_block *b)
+{
+	const char *path = b->relay->password_file;
+	struct slice text;
+	int others = 0;
+	int result = text_read(path, PASSWORD_FILE_MAX, &text, &others);
+	bool good;
+
+	if (result == -EINVAL || result == -EFBIG)
+		return draft_refuse(d, b, "password_file", "%s: must be a file of one line, at most %d octets", path,
+				    PASSWORD_MAX);
+	if (result < 0)
+		return draft_refuse(d, b, "password_file", "%s: %s", path, strerror(-result));
+	good = take_password(b->relay, text);
+	text_free(text);
+	if (!good)
+		return draft_refuse(d, b, "password_file",
+				    "%s: must hold one line of 1 to %d octets, without CR or other control characters", path,
+				    PASSWORD_MAX);
+	if (others > 0)
+		return draft_refuse(d, b, "password_file", "%s is open to others: chmod 600 %s", path, path);
+	return true;
+}
+
+static bool take_secret(struct draft *d, struct draft_block *b)
+{
+	if (draft_has(b, "password_file"))
+		return !d->network || read_password(d, b);
+	if (text_others(d->path) > 0)
+		return draft_refuse(d, b, "password",
+				    "a password in a file that is open to others: chmod 640 %s, or use password_file", d->path);
+	return true;
+}
+
+static bool check_login(struct draft *d, struct draft_block *b)
+{
+	bool user = draft_has(b, "user");
+	bool password = draft_has(b, "password"), file = draft_has(b, "password_file");
+
+	if (password && file)
+		return draft_refuse(d, b, "password", "password and password_file: only one of them");
+	if (user && !password && !file)
+		return draft_refuse(d, b, "user", "user without a password: write password_file = …");
+	if (!user && (password || file))
+		return draft_refuse(d, b, password ? "password" : "password_file", "a password without user");
+	if (user && b->relay->auth == 0)
+		return draft_refuse(d, b, "auth", "auth = none, yet there is a user");
+	if (!user && b->relay->auth != 0 && b->relay->auth != MECHANISMS_ALL)
+		return draft_refuse(d, b, "auth", "auth names a mechanism, but there is no user");
+	if (!user)
+		return true;
+	b->relay->route.mechanisms = b->relay->auth;
+	return take_secret(d, b);
+}
+
+static uint16_t default_port(const struct draft_relay *r)
+{
+	if (r->route.tls == TLS_USE_IMPLICIT)
+		return 465;
+	return r->route.mechanisms ? 587 : 25;
+}
+
+/* "AA:BB…" as openssl prints it. */
+static void strip_colons(char *text)
+{
+	char *out = text;
+
+	for (; *text; text++)
+		if (*text != ':')
+			*out++ = ascii_fold(*text);
+	*out = '\0';
+}
+
+static bool assemble_tls(struct draft *d, struct draft_block *b)
+{
+	struct draft_relay *r = b->relay;
+	const struct tls_client_rules rules = { .ca = r->pin[0] ? NULL : r->ca, .pin = r->pin };
+	struct fault own = { .text = "" };
+
+	if (r->route.tls == TLS_USE_NONE && (r->pin[0] || r->route.tls_name[0]))
+		return draft_refuse(d, b, r->pin[0] ? "tls_pin" : "tls_name", "%s has no effect with tls = none",
+				    r->pin[0] ? "tls_pin" : "tls_name");
+	if (r->route.tls == TLS_USE_NONE || !d->network)
+		return true;
+	strip_colons(r->pin);
+	r->route.context = tls_client_new(&rules, &own);
+	if (r->route.context)
+		return true;
+	return draft_refuse(d, b, r->pin[0] ? "tls_pin" : "tls_ca", "%s", own.text);
+}
+
+static bool check_purpose(struct draft *d, struct draft_block *b)
+{
+	const struct relay_route *r = &b->relay->route;
+	bool chosen = r->domain_count > 0 || r->sender_count > 0;
+
+	if (slice_equal_fold(slice_of(b->name), SLICE_OF("default")))
+		return draft_refuse(d, b, NULL, "[relay default]: the default next hop is [relay], without a name");
+	if (b->name[0] && !chosen)
+		return draft_refuse(d, b, NULL, "[relay %s] needs domains or senders: whose mail goes there?", b->name);
+	if (!b->name[0] && chosen)
+		return draft_refuse(d, b, r->domain_count ? "domains" : "senders",
+				    "[relay] is for all other mail: domains and senders belong into a [relay NAME]");
+	return true;
+}
+
+static void notice_clear(const struct draft *d, const struct draft_block *b)
+{
+	const struct relay_route *r = &b->relay->route;
+	struct ip_address host;
+
+	if (r->tls != TLS_USE_NONE || !r->mechanisms)
+		return;
+	if (ip_parse(slice_of(r->host[0]), &host) && is_loopback(&host))
+		return;
+	draft_notice(d, "%s:%u: tls = none: user, password and mail go to %s in clear", d->path,
+		     draft_line(d, b, "tls"), r->host[0]);
+}
+
+/* The row is wiped where it came from; config_free knows the copy from route_count. */
+static bool assemble_route(struct draft *d, struct draft_block *b)
+{
+	struct relay_route *r = &b->relay->route;
+	struct relay_settings *s = &d->config->relay;
+
+	if (!check_purpose(d, b) || !check_login(d, b))
+		return false;
+	if (!draft_has(b, "port"))
+		r->port = default_port(b->relay);
+	if (!check_loop(d, b) || !assemble_tls(d, b))
+		return false;
+	notice_clear(d, b);
+	slice_copy(slice_of(b->name), r->name, sizeof(r->name));
+	r->line = b->line;
+	s->routes[s->route_count++] = *r;
+	return true;
+}
+
+/* An address that does not exist makes the upstream refuse, and return mail vanish (R48). */
+static bool check_return(struct draft *d)
+{
+	for (unsigned i = 0; i < d->config->relay.route_count; i++)
+		if (d->config->relay.routes[i].mechanisms && !d->config->relay.return_from[0])
+			return draft_refuse(d, &d->singles[DRAFT_RETURN], NULL,
+					    "where a relay logs in, return mail needs an address that exists: write from = … in [return]");
+	if (!d->config->relay.return_from[0])
+		draft_notice(d, "%s: [return] from is missing: return mail is parked and logged", d->path);
+	return true;
+}
+
+static bool has_default(const struct draft *d)
+{
+	for (struct draft_block *b = draft_next(d, NULL, DRAFT_RELAY); b; b = draft_next(d, b, DRAFT_RELAY))
+		if (!b->name[0])
+			return true;
+	return false;
+}
+
+bool draft_assemble_relay(struct draft *d)
+{
+	struct draft_block *b;
+
+	if (!has_default(d))
+		return draft_refuse(d, NULL, NULL, "no next hop: write [relay] and below it host = …");
+	d->config->relay.routes = calloc(ROUTES_MAX, sizeof(struct relay_route));
+	if (!d->config->relay.routes)
+		return fault_set(d->fault, STATUS_TEMPORARY, "out of memory");
+	for (b = draft_next(d, NULL, DRAFT_RELAY); b; b = draft_next(d, b, DRAFT_RELAY))
+		if (!assemble_route(d, b))
+			return false;
+	return check_return(d);
+}

@@ -1,0 +1,201 @@
+#include "relay/attempt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Envelope, states and last words of a message with RECIPIENTS_CEILING recipients of ordinary length. */
+#define MEMORY_FIRST	(16 * 1024)
+#define MEMORY_MAX	(512 * 1024)
+
+static int load(struct attempt *a, struct spool *s, size_t size)
+{
+	void *memory = malloc(size);
+	int result;
+
+	if (!memory)
+		return -ENOMEM;
+	buffer_init(&a->memory, memory, size);
+	result = spool_load(s, a->id, &a->memory, &a->message);
+	if (result) {
+		free(memory);
+		a->memory.at = NULL;
+	}
+	return result;
+}
+
+static bool list_recipients(struct attempt *a)
+{
+	struct slice rest = a->message.envelope.recipients;
+
+	a->count = a->message.envelope.recipient_count;
+	a->recipients = calloc(a->count, sizeof(*a->recipients));
+	a->group = calloc(a->count, sizeof(*a->group));
+	a->group_index = calloc(a->count, sizeof(*a->group_index));
+	if (!a->recipients || !a->group || !a->group_index || a->message.states.len != a->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++) {
+		if (!envelope_next(&rest, &a->recipients[i].address))
+			return false;
+		a->recipients[i].state = (uint8_t)a->message.states.at[i];
+	}
+	return true;
+}
+
+struct attempt *attempt_new(struct spool *s, uint64_t id, uint32_t tries, int *error)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+
+	*error = -ENOMEM;
+	if (!a)
+		return NULL;
+	a->id = id;
+	a->tries = tries;
+	a->route = -1;
+	spool_id_text(id, a->id_text);
+	for (size_t size = MEMORY_FIRST; size <= MEMORY_MAX; size *= 4) {
+		*error = load(a, s, size);
+		if (*error != -EMSGSIZE)
+			break;
+	}
+	if (!*error && list_recipients(a))
+		return a;
+	if (!*error)
+		*error = -ENOMEM;
+	attempt_free(a);
+	return NULL;
+}
+
+void attempt_free(struct attempt *a)
+{
+	if (!a)
+		return;
+	if (a->memory.at)
+		spool_message_end(&a->message);
+	free(a->memory.at);
+	free(a->recipients);
+	free(a->group);
+	free(a->group_index);
+	free(a);
+}
+
+int attempt_group(struct attempt *a, const struct relay_settings *s)
+{
+	struct slice sender = attempt_sender(a, s);
+
+	a->group_count = 0;
+	a->route = -1;
+	for (unsigned i = 0; i < a->count; i++) {
+		struct attempt_recipient *r = &a->recipients[i];
+		int route;
+
+		r->in_group = false;
+		if (r->state != RECIPIENT_PENDING || r->tried)
+			continue;
+		route = route_find(s, sender, r->address);
+		if (a->group_count && route != a->route)
+			continue;
+		a->route = route;
+		r->in_group = true;
+		a->group_index[a->group_count] = i;
+		a->group[a->group_count++] = r->address;
+	}
+	return a->group_count ? a->route : -1;
+}
+
+struct slice attempt_sender(const struct attempt *a, const struct relay_settings *s)
+{
+	return a->null_refused ? slice_of(s->return_from) : a->message.envelope.sender;
+}
+
+static void keep_words(struct attempt *a, struct attempt_recipient *r, struct slice words)
+{
+	struct slice part = slice_first(words, sizeof(a->words) - a->words_len);
+
+	/* Most recipients are told the same: the same words are kept once. */
+	if (a->words_len >= words.len && words.len &&
+	    !memcmp(a->words + a->words_len - words.len, words.at, words.len)) {
+		r->words_at = (uint32_t)(a->words_len - words.len);
+		r->words_len = (uint16_t)words.len;
+		return;
+	}
+	if (part.len)
+		memcpy(a->words + a->words_len, part.at, part.len);
+	r->words_at = (uint32_t)a->words_len;
+	r->words_len = (uint16_t)part.len;
+	a->words_len += part.len;
+}
+
+/*
+ * What a reply means for a recipient. 530, 534, 535 and 538 are about our login and not about the mail:
+ * never a bounce (R42, lesson 26).
+ */
+static enum recipient_state state_of(unsigned code)
+{
+	if (code / 100 == 2)
+		return RECIPIENT_DELIVERED;
+	if (code / 100 == 5 && code != 530 && code != 534 && code != 535 && code != 538)
+		return RECIPIENT_FAILED;
+	return RECIPIENT_PENDING;
+}
+
+void attempt_recipient_reply(struct attempt *a, unsigned i, unsigned code, struct slice words)
+{
+	struct attempt_recipient *r = &a->recipients[a->group_index[i]];
+
+	r->code = (uint16_t)code;
+	keep_words(a, r, words);
+	if (code / 100 == 2)
+		return;
+	r->state = state_of(code);
+	r->tried = true;
+}
+
+void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words, bool all)
+{
+	for (unsigned g = 0; g < a->group_count; g++) {
+		struct attempt_recipient *r = &a->recipients[a->group_index[g]];
+
+		if (r->tried && !all)
+			continue;
+		r->code = (uint16_t)code;
+		keep_words(a, r, words);
+		r->state = state_of(code);
+		r->tried = true;
+	}
+}
+
+void attempt_give_up(struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++) {
+		struct attempt_recipient *r = &a->recipients[i];
+
+		if (r->state != RECIPIENT_PENDING)
+			continue;
+		r->state = RECIPIENT_FAILED;
+		r->expired = true;
+		r->tried = true;
+		keep_words(a, r, a->message.last_reply);
+	}
+}
+
+struct slice attempt_words(const struct attempt *a, const struct attempt_recipient *r)
+{
+	return slice_bytes(a->words + r->words_at, r->words_len);
+}
+
+unsigned attempt_count(const struct attempt *a, enum recipient_state state)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->count; i++)
+		n += a->recipients[i].state == state;
+	return n;
+}
+
+bool attempt_returnable(const struct attempt *a)
+{
+	const struct envelope *e = &a->message.envelope;
+
+	return e->sender.len && !e->is_return && !e->no_return;
+}

@@ -1,0 +1,71 @@
+/*
+ * One attempt to bring a queued message on: its envelope, and what became of each recipient. The recipients of one
+ * route go together; the attempt passes from route to route until all that are pending have been tried, and is then
+ * recorded as one outcome. Found afresh each time, nothing of it is kept with the message (lesson 28).
+ */
+#ifndef RELAY_ATTEMPT_H
+#define RELAY_ATTEMPT_H
+
+#include "mail/report.h"
+#include "relay/route.h"
+#include "smtp/client.h"
+
+struct attempt_recipient {
+	struct slice address;
+	uint16_t code;			/* of the decisive reply; 0: none came */
+	uint16_t words_len;
+	uint32_t words_at;		/* of the reply's text in `words` */
+	uint8_t state;			/* enum recipient_state */
+	bool tried, in_group, expired;
+};
+
+struct attempt {
+	struct keeping keeping;		/* first; of the return mail this attempt makes */
+	struct attempt *next;		/* in the relay's list of those that wait for a courier */
+	struct relay *relay;
+	uint64_t id;
+	char id_text[SPOOL_ID_TEXT];
+	uint32_t tries;			/* finished attempts before this one */
+	struct spool_message message;
+	struct buffer memory;		/* behind the message's slices */
+	unsigned count;
+	struct attempt_recipient *recipients;	/* count of them */
+	struct slice *group;		/* addresses of the group, for the client session */
+	unsigned *group_index;		/* their places in recipients */
+	unsigned group_count;
+	int route;			/* of the group; -1: none */
+	bool null_refused;		/* [return] envelope = auto: the upstream refuses <>, the address is used */
+	bool carried;			/* some courier had it: not just put off because its route is down */
+	int64_t not_before;		/* monotonic ms: its route isn't tried before; 0: as [queue] retry says */
+	bool redialled;			/* once already, after a kept connection turned out to be closed */
+	char remote[HOST_MAX + 1];	/* who said the words, for the return mail */
+	char words[SMTP_REPLY_TEXT_MAX * 24];	/* replies' texts, as far as they fit */
+	size_t words_len;
+};
+
+/* Loads a taken message. NULL with *error -errno. */
+struct attempt *attempt_new(struct spool *s, uint64_t id, uint32_t tries, int *error);
+void attempt_free(struct attempt *a);
+
+/* Makes the next group: pending recipients not yet tried, of one route. Its route's index; -1 when all have been tried. */
+int attempt_group(struct attempt *a, const struct relay_settings *s);
+
+/* The envelope sender to use, without brackets. */
+struct slice attempt_sender(const struct attempt *a, const struct relay_settings *s);
+
+/* What the upstream said about recipient `i` of the group. 2xx is only preliminary: see attempt_group_verdict. */
+void attempt_recipient_reply(struct attempt *a, unsigned i, unsigned code, struct slice words);
+/*
+ * The verdict on the group's message: for all its recipients (`all`), or for those that had a 2xx. Code 0 is a failure
+ * without a reply (connection lost, time-out): tried again.
+ */
+void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words, bool all);
+/* All pending recipients failed for good: expired, or given up by hand. */
+void attempt_give_up(struct attempt *a);
+
+struct slice attempt_words(const struct attempt *a, const struct attempt_recipient *r);
+unsigned attempt_count(const struct attempt *a, enum recipient_state state);
+/* Permanent failures may become return mail: there is a sender, and it is no machine's (R49). */
+bool attempt_returnable(const struct attempt *a);
+
+#endif

@@ -1,0 +1,524 @@
+#include "relay/courier.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+#define DIAL_MS		30000	/* name look-up and all addresses of one host */
+#define HANDSHAKE_MS	30000
+#define IDLE_MS		5000	/* an idle connection is kept this long for the next message */
+#define STARVED_MS	20	/* all blocks are lent: look again */
+#define LEAVE_MS	2000	/* for the answer to QUIT */
+
+static const struct relay_route *route_of(const struct courier *c)
+{
+	return &c->settings->routes[c->route];
+}
+
+static int64_t after(const struct courier *c, int64_t ms)
+{
+	return loop_now(c->house->loop) + ms;
+}
+
+/* How long each reply may take; RFC 5321 4.5.3.2, bounded by the route's `timeout` where one is set. */
+static int64_t patience(const struct courier *c)
+{
+	int64_t most = smtp_client_in_doubt(&c->smtp) ? 2 * route_of(c)->timeout : route_of(c)->timeout;
+
+	return after(c, most);
+}
+
+static struct attempt *give_back(struct courier *c)
+{
+	struct attempt *a = c->attempt;
+
+	c->attempt = NULL;
+	c->sending = false;
+	return a;
+}
+
+static void fail(struct courier *c, const char *words, bool login)
+{
+	struct attempt *a = give_back(c);
+
+	c->watch.dead = true;
+	c->house->calls.failed(c->relay, c, a, words, login);
+}
+
+static void dialled(void *context, int fd, const char *address, const char *error);
+
+static bool dial(struct courier *c)
+{
+	const struct relay_route *r = route_of(c);
+
+	c->stage = COURIER_DIALLING;
+	c->deadline = NEVER;
+	c->dial = dial_start(c->house->loop, c->house->resolver, r->host[c->host], r->port, r->bind, DIAL_MS, dialled, c);
+	return c->dial;
+}
+
+/* The next host of the route, as long as nothing has been accepted; else the end. */
+static void host_failed(struct courier *c, const char *words)
+{
+	char text[FAULT_MAX];
+
+	snprintf(text, sizeof(text), "%s: %s", c->address[0] ? c->address : route_of(c)->host[c->host], words);
+	stream_close(&c->stream);
+	if (!c->was_ready && c->host + 1u < route_of(c)->host_count) {
+		log_line(SEVERITY_WARNING, "relay %s: %s; trying the next host", route_name(route_of(c)), text);
+		c->host++;
+		c->tls_12 = false;
+		c->address[0] = '\0';
+		if (dial(c))
+			return;
+	}
+	fail(c, text, false);
+}
+
+static void init_session(struct courier *c)
+{
+	const struct relay_route *r = route_of(c);
+
+	c->rules = (struct smtp_client_settings){
+		.helo = slice_of(c->settings->hostname),
+		.starttls = r->tls == TLS_USE_STARTTLS,
+		.secured = r->tls == TLS_USE_IMPLICIT,
+		.mechanisms = r->mechanisms,
+		.user = slice_of(r->user),
+		.password = slice_of(r->password),
+	};
+	smtp_client_init(&c->smtp, &c->rules);
+	c->stage = COURIER_TALKING;
+	c->deadline = patience(c);
+}
+
+static bool shake(struct courier *c)
+{
+	const struct relay_route *r = route_of(c);
+
+	c->stage = COURIER_SHAKING;
+	c->deadline = after(c, HANDSHAKE_MS);
+	return stream_start_tls(&c->stream, r->context, r->tls_name[0] ? r->tls_name : r->host[c->host]);
+}
+
+static void dialled(void *context, int fd, const char *address, const char *error)
+{
+	struct courier *c = context;
+
+	c->dial = NULL;
+	slice_copy(slice_first(slice_of(address), sizeof(c->address) - 1), c->address, sizeof(c->address));
+	if (fd < 0) {
+		host_failed(c, error);
+		return;
+	}
+	stream_open(&c->stream, fd, c->house->blocks);
+	init_session(c);
+	if (route_of(c)->tls == TLS_USE_IMPLICIT && !shake(c))
+		host_failed(c, "no memory for TLS");
+}
+
+static void begin_mail(struct courier *c)
+{
+	struct attempt *a = c->attempt;
+
+	c->mail = (struct smtp_client_mail){
+		.sender = attempt_sender(a, c->settings),
+		.size = a->message.size,
+		.body_8bit = a->message.envelope.body_8bit,
+		.recipients = a->group,
+		.recipient_count = a->group_count,
+	};
+	c->sent = 0;
+	c->sending = false;
+	smtp_client_mail(&c->smtp, &c->mail);
+	c->deadline = patience(c);
+}
+
+/* The attempt goes back to the relay; the session asks for the next one when it is READY. */
+static void group_done(struct courier *c)
+{
+	struct attempt *a = give_back(c);
+
+	c->messages++;
+	slice_copy(slice_of(route_of(c)->host[c->host]), a->remote, sizeof(a->remote));
+	c->house->calls.done(c->relay, c, a);
+}
+
+/* RFC 1870 6.1: what the upstream has said it won't take isn't offered. */
+static bool refuse_too_large(struct courier *c)
+{
+	if (smtp_client_fits(&c->smtp, c->attempt->message.size))
+		return false;
+	attempt_group_verdict(c->attempt, 552,
+			      SLICE_OF("5.3.4 message is larger than the next server's SIZE allows"), true);
+	group_done(c);
+	return true;
+}
+
+static bool on_ready(struct courier *c)
+{
+	c->was_ready = true;
+	if (c->attempt && !refuse_too_large(c)) {
+		begin_mail(c);
+		return true;
+	}
+	c->stage = COURIER_IDLE;
+	c->deadline = after(c, IDLE_MS);
+	if (c->quitting)
+		courier_quit(c);
+	else
+		c->house->calls.idle(c->relay, c);	/* may call courier_carry */
+	return c->stage != COURIER_IDLE;
+}
+
+/* [return] envelope = auto: an upstream that refuses <> gets the return address instead (R48). */
+static bool null_was_refused(const struct courier *c, const struct smtp_client_event *e)
+{
+	const struct attempt *a = c->attempt;
+
+	return e->stage == STAGE_MAIL && e->reply->code / 100 == 5 && a->message.envelope.is_return &&
+	       !a->message.envelope.sender.len && !a->null_refused &&
+	       c->settings->return_envelope == RETURN_AUTO && c->settings->return_from[0];
+}
+
+static void on_sent(struct courier *c, const struct smtp_client_event *e)
+{
+	struct slice words = slice_bytes(e->reply->text, e->reply->len);
+
+	if (null_was_refused(c, e)) {
+		c->attempt->null_refused = true;	/* READY follows, and sends it again */
+		return;
+	}
+	if (e->stage != STAGE_RCPT)
+		attempt_group_verdict(c->attempt, e->reply->code, words, e->stage == STAGE_MAIL);
+	group_done(c);
+}
+
+static void respond(struct courier *c, struct slice challenge)
+{
+	uint8_t digest[DIGEST_MD5_SIZE];
+	char hex[2 * DIGEST_MD5_SIZE + 1];
+	struct buffer *out = stream_output(&c->stream);
+
+	if (!out || !digest_hmac(DIGEST_MD5, slice_of(route_of(c)->password), challenge, digest)) {
+		host_failed(c, "no memory for CRAM-MD5");
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(digest); i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	smtp_client_respond(&c->smtp, out, slice_of(hex));
+}
+
+/* A kept connection that the upstream has closed meanwhile is no failure: once again, on a fresh one. */
+static bool redial(struct courier *c)
+{
+	if (!c->messages || !c->attempt || c->attempt->redialled || smtp_client_in_doubt(&c->smtp) ||
+	    smtp_client_stage(&c->smtp) != STAGE_MAIL)
+		return false;
+	c->attempt->redialled = true;
+	c->messages = 0;
+	stream_close(&c->stream);
+	return dial(c);
+}
+
+/* The session is over before the attempt was: what is known of it stands, the rest is tried again. */
+static void session_failed(struct courier *c, enum smtp_client_stage stage, struct slice why)
+{
+	bool doubt = smtp_client_in_doubt(&c->smtp);
+	char words[FAULT_MAX];
+
+	snprintf(words, sizeof(words), "%s: %.*s%s", smtp_client_stage_name(stage), SLICE_ARGS(why),
+		 doubt ? " (not known whether the mail got through)" : "");
+	if (redial(c))
+		return;
+	if (stage == STAGE_AUTH) {
+		fail(c, words, true);
+	} else if (!c->was_ready) {
+		host_failed(c, words);
+	} else {
+		c->watch.dead = true;
+		if (!c->attempt)
+			return;
+		attempt_group_verdict(c->attempt, 0, slice_of(words), false);
+		group_done(c);
+	}
+}
+
+static void on_failed(struct courier *c, const struct smtp_client_event *e)
+{
+	char text[SMTP_REPLY_TEXT_MAX + 8];
+
+	if (e->reply->code)
+		snprintf(text, sizeof(text), "%u %.*s", e->reply->code, e->reply->len, e->reply->text);
+	else
+		snprintf(text, sizeof(text), "%.*s", e->reply->len, e->reply->text);
+	session_failed(c, e->stage, slice_of(text));
+}
+
+/* False ends the turn: nothing more can be done with the input. */
+static bool act(struct courier *c, const struct smtp_client_event *e)
+{
+	switch (e->type) {
+	case SMTP_CLIENT_MORE:
+		return false;
+	case SMTP_CLIENT_ROOM:
+		stream_write(&c->stream);
+		return !stream_has_output(&c->stream);
+	case SMTP_CLIENT_TLS:
+		if (!shake(c))
+			host_failed(c, "no memory for TLS");
+		return false;
+	case SMTP_CLIENT_CHALLENGE:
+		respond(c, e->challenge);
+		return true;
+	case SMTP_CLIENT_READY:
+		return on_ready(c);
+	case SMTP_CLIENT_RECIPIENT:
+		attempt_recipient_reply(c->attempt, e->recipient, e->reply->code,
+					slice_bytes(e->reply->text, e->reply->len));
+		return true;
+	case SMTP_CLIENT_CONTENT:
+		c->sending = true;
+		return false;
+	case SMTP_CLIENT_SENT:
+		on_sent(c, e);
+		return true;
+	case SMTP_CLIENT_FAILED:
+		on_failed(c, e);
+		return false;
+	case SMTP_CLIENT_CLOSED:
+		c->watch.dead = true;
+		return false;
+	}
+	return false;
+}
+
+static bool talks(const struct courier *c)
+{
+	return !c->watch.dead && c->stage >= COURIER_TALKING && c->stream.state != STREAM_HANDSHAKE;
+}
+
+static void converse(struct courier *c)
+{
+	struct smtp_client_event e;
+	struct buffer *out;
+	bool more = true;
+	size_t used;
+
+	while (more && talks(c)) {
+		out = stream_output(&c->stream);
+		c->starved = !out;
+		if (!out)
+			return;
+		used = smtp_client_feed(&c->smtp, stream_input(&c->stream), out, &e);
+		if (used) {
+			stream_consume(&c->stream, used);
+			if (c->stage == COURIER_TALKING)
+				c->deadline = patience(c);
+		}
+		more = act(c, &e);
+	}
+}
+
+static void content_failed(struct courier *c, ssize_t error)
+{
+	char words[FAULT_MAX];
+
+	snprintf(words, sizeof(words), "reading the spool: %s", strerror((int)-error));
+	log_line(SEVERITY_ERR, "message %s: %s", c->attempt->id_text, words);
+	attempt_group_verdict(c->attempt, 0, slice_of(words), false);
+	c->watch.dead = true;		/* half a message is on the wire: only closing is left */
+	group_done(c);
+}
+
+/* Copies from the spool as far as there is room; the dot once all is there. */
+static void send_content(struct courier *c)
+{
+	struct buffer *out;
+	size_t room;
+	ssize_t got;
+	char *at;
+
+	while (c->sending && (out = stream_output(&c->stream))) {
+		at = buffer_reserve(out, &room);
+		got = room ? spool_read(c->house->spool, &c->attempt->message, c->sent, at, room) : 0;
+		if (got < 0) {
+			content_failed(c, got);
+			return;
+		}
+		buffer_added(out, (size_t)got);
+		c->sent += (uint64_t)got;
+		if (c->sent == c->attempt->message.size &&
+		    smtp_client_content_end(&c->smtp, out, c->attempt->message.envelope.ends_in_crlf))
+			c->sending = false;
+		if (got)
+			c->deadline = patience(c);
+		stream_write(&c->stream);
+		if (stream_has_output(&c->stream) || c->stream.state != STREAM_OPEN)
+			return;
+	}
+}
+
+static const char *lost_words(const struct courier *c)
+{
+	return stream_error(&c->stream)[0] ? stream_error(&c->stream) : "connection closed";
+}
+
+static bool retry_with_tls_12(struct courier *c)
+{
+	if (c->tls_12 || !c->stream.tls || !tls_wants_12_retry(c->stream.tls))
+		return false;
+	c->tls_12 = true;
+	tls_context_only_12(route_of(c)->context);
+	stream_close(&c->stream);
+	return dial(c);
+}
+
+static void look_for_end(struct courier *c)
+{
+	if (c->watch.dead || c->stage == COURIER_DIALLING ||
+	    (c->stream.state != STREAM_FAILED && c->stream.state != STREAM_ENDED))
+		return;
+	if (c->stage == COURIER_SHAKING) {
+		if (!retry_with_tls_12(c))
+			host_failed(c, lost_words(c));
+	} else if (!c->attempt && (c->stage == COURIER_IDLE || c->stage == COURIER_LEAVING)) {
+		c->watch.dead = true;
+	} else {
+		session_failed(c, smtp_client_stage(&c->smtp), slice_of(lost_words(c)));
+	}
+}
+
+static void turn(struct courier *c)
+{
+	c->in_turn = true;
+	if (c->stage == COURIER_SHAKING && c->stream.state == STREAM_OPEN) {
+		smtp_client_secured(&c->smtp);
+		c->stage = COURIER_TALKING;
+		c->deadline = patience(c);
+	}
+	do {
+		converse(c);
+		if (!c->watch.dead && c->sending)
+			send_content(c);
+		if (!c->watch.dead && c->stage != COURIER_DIALLING)
+			stream_write(&c->stream);
+	} while (talks(c) && stream_ready(&c->stream) && stream_read(&c->stream));
+	look_for_end(c);
+	if (c->stage != COURIER_DIALLING)
+		stream_rest(&c->stream);
+	c->in_turn = false;
+}
+
+static void want(struct watch *w)
+{
+	struct courier *c = (struct courier *)w;
+	bool dialling = c->stage == COURIER_DIALLING;
+
+	w->fd = dialling ? -1 : c->stream.fd;
+	w->events = dialling ? 0 : stream_events(&c->stream, true);
+	w->deadline = c->deadline;
+	if (!dialling && stream_ready(&c->stream))
+		w->deadline = loop_now(c->house->loop);
+	else if (c->starved)
+		w->deadline = after(c, STARVED_MS);
+}
+
+static void on_deadline(struct courier *c)
+{
+	if (c->stage == COURIER_IDLE)
+		courier_quit(c);
+	else if (c->stage == COURIER_LEAVING)
+		c->watch.dead = true;
+	else if (c->stage == COURIER_SHAKING)
+		host_failed(c, "time-out in the TLS handshake");
+	else
+		session_failed(c, smtp_client_stage(&c->smtp), SLICE_OF("time-out"));
+}
+
+static void ready(struct watch *w, short revents)
+{
+	struct courier *c = (struct courier *)w;
+
+	if (!revents && !stream_ready(&c->stream) && loop_now(c->house->loop) >= c->deadline) {
+		on_deadline(c);
+		return;
+	}
+	if (revents & POLLOUT)
+		stream_write(&c->stream);
+	if ((revents & ~POLLOUT) || c->stage == COURIER_SHAKING)
+		stream_read(&c->stream);
+	turn(c);
+}
+
+static void reap(struct watch *w)
+{
+	struct courier *c = (struct courier *)w;
+
+	if (c->dial)
+		dial_cancel(c->dial);
+	stream_close(&c->stream);
+	c->house->calls.gone(c->relay, c);
+	c->settings->users--;
+	secret_wipe(&c->smtp, sizeof(c->smtp));
+	free(c);
+}
+
+struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
+			      unsigned route, struct attempt *a)
+{
+	struct courier *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->watch = (struct watch){ .want = want, .ready = ready, .reap = reap, .fd = -1 };
+	c->relay = r;
+	c->house = house;
+	c->settings = settings;
+	c->route = route;
+	c->attempt = a;
+	c->stream.fd = -1;
+	if (!loop_add(house->loop, &c->watch)) {
+		free(c);
+		return NULL;
+	}
+	settings->users++;
+	if (!dial(c)) {
+		c->attempt = NULL;
+		c->watch.dead = true;
+		return NULL;
+	}
+	return c;
+}
+
+void courier_carry(struct courier *c, struct attempt *a)
+{
+	c->attempt = a;
+	if (refuse_too_large(c))
+		return;
+	c->stage = COURIER_TALKING;
+	begin_mail(c);
+	if (!c->in_turn)
+		turn(c);
+}
+
+void courier_quit(struct courier *c)
+{
+	c->quitting = true;
+	if (c->attempt || c->stage == COURIER_LEAVING)
+		return;
+	if (c->stage != COURIER_IDLE) {
+		c->watch.dead = true;	/* nothing has been said yet that would need a farewell */
+		return;
+	}
+	c->stage = COURIER_LEAVING;
+	c->deadline = after(c, LEAVE_MS);
+	smtp_client_quit(&c->smtp);
+	if (!c->in_turn)
+		turn(c);
+}

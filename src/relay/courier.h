@@ -1,0 +1,69 @@
+/*
+ * One connection to a next hop, kept for many messages: dial, TLS, login, then one attempt after the other
+ * (lesson 27: another host only while nothing was accepted).
+ */
+#ifndef RELAY_COURIER_H
+#define RELAY_COURIER_H
+
+#include "net/dial.h"
+#include "net/stream.h"
+#include "relay/attempt.h"
+
+enum courier_stage { COURIER_DIALLING, COURIER_SHAKING, COURIER_TALKING, COURIER_IDLE, COURIER_LEAVING };
+
+struct relay_house;
+
+struct courier {
+	struct watch watch;		/* first */
+	struct courier *next;		/* in the relay's list */
+	struct relay *relay;
+	const struct relay_house *house;
+	struct relay_settings *settings;	/* it was made under; its `users` counts us */
+	unsigned route;
+	uint8_t stage;			/* enum courier_stage */
+	uint8_t host;			/* index of the host being tried */
+	bool tls_12;			/* TLS 1.2 at most has been tried: see net/tls.h on -0x6600 */
+	bool quitting;
+	bool was_ready;			/* it could have accepted something: no other host any more */
+	bool starved, in_turn;
+	struct dial *dial;
+	struct stream stream;
+	struct smtp_client smtp;
+	struct smtp_client_settings rules;
+	struct smtp_client_mail mail;
+	struct attempt *attempt;	/* under way; NULL while idle */
+	uint64_t sent;			/* octets of the content put into the stream */
+	bool sending;			/* content is due */
+	unsigned messages;		/* brought over this connection */
+	int64_t deadline;		/* ms */
+	char address[80];		/* "192.0.2.1:587" */
+};
+
+/* The relay's side: what a courier reports. */
+struct courier_calls {
+	/* The attempt's group has been tried; the attempt is the relay's again. */
+	void (*done)(struct relay *r, struct courier *c, struct attempt *a);
+	/* Ready for another: courier_carry may be called. */
+	void (*idle)(struct relay *r, struct courier *c);
+	/* The route can't be used now; `words` say why; `login`: it refused our credentials. The attempt is the relay's again. */
+	void (*failed)(struct relay *r, struct courier *c, struct attempt *a, const char *words, bool login);
+	void (*gone)(struct relay *r, struct courier *c);
+};
+
+struct relay_house {			/* what couriers share; the relay's own */
+	struct loop *loop;
+	struct pool *blocks;
+	struct spool *spool;
+	struct helper *resolver;
+	struct courier_calls calls;
+};
+
+/* Starts with an attempt. NULL without memory; the attempt stays the caller's then. */
+struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
+			      unsigned route, struct attempt *a);
+/* Another attempt for an idle one. */
+void courier_carry(struct courier *c, struct attempt *a);
+/* Says QUIT when idle, or as soon as it is. */
+void courier_quit(struct courier *c);
+
+#endif

@@ -1,0 +1,660 @@
+#include "relay/relay.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "relay/courier.h"
+#include "relay/returns.h"
+
+/* Attempts that wait in memory for a courier of their route; the others wait in the queue. */
+#define WAITING_MAX	32
+/* Messages looked at in one turn, so that a full queue doesn't hold up the sessions. */
+#define LOADS_PER_TURN	64
+/* A message that waits for a busy route, or could not be loaded for want of memory, is looked at again after this. */
+#define LATER_MS	1000
+/* One that the disk gives back damaged is looked at again: an operator may have repaired the disk. */
+#define DAMAGED_MS	(60 * 60 * 1000)
+/* Before 2026-01-01 the clock has not been set yet (no battery): ages are not known. */
+#define SANE_WALL	1767225600
+#define SWEEP_MS	60000	/* how often messages are looked through for those that have expired */
+
+struct route_state {
+	unsigned couriers;
+	unsigned failures;		/* in a row */
+	int64_t down_until;		/* monotonic ms; 0: up */
+	int64_t last_success, last_failure;	/* wall */
+	char last_error[FAULT_MAX];
+};
+
+struct relay {
+	struct watch watch;		/* the schedule; has no descriptor */
+	struct relay_house house;
+	struct keeper *keeper;
+	struct relay_settings *settings;
+	struct route_state *states;	/* a row a route of settings */
+	struct courier *couriers;
+	struct attempt *waiting;
+	unsigned waiting_count;
+	unsigned returning;		/* attempts whose return mail is on its way to the disk */
+	unsigned open;			/* couriers */
+	bool closing, scheduling, wake;
+	int64_t next_sweep;
+	struct relay_counters counters;
+};
+
+static void schedule(struct relay *r);
+static void go_on(struct relay *r, struct attempt *a);
+
+static int64_t now(const struct relay *r)
+{
+	return loop_now(r->house.loop);
+}
+
+static int64_t retry_delay(const struct relay_settings *s, uint32_t tries)
+{
+	return s->retry[tries < s->retry_count ? tries : s->retry_count - 1];
+}
+
+/* The log's line for a recipient (R18: each recipient's final upstream reply). */
+static void log_recipient(const struct relay *r, const struct attempt *a, const struct attempt_recipient *to,
+			  const char *address)
+{
+	static const char *const names[] = { "deferred", "delivered", "failed" };
+	bool delivered = to->state == RECIPIENT_DELIVERED, failed = to->state == RECIPIENT_FAILED;
+	int64_t age = clock_wall() - a->message.envelope.arrived;
+	struct record line;
+
+	record_start(&line, "delivery");
+	record_word(&line, "id", a->id_text);
+	record_word(&line, "status", to->expired ? "expired" : names[delivered + 2 * failed]);
+	record_number(&line, "code", to->code);
+	record_number(&line, "tries", a->tries + 1);
+	record_number(&line, "age", age < 0 ? 0 : age);
+	record_word(&line, "relay", a->route >= 0 ? route_name(&r->settings->routes[a->route]) : "none");
+	if (address[0])
+		record_word(&line, "host", address);
+	record_text(&line, "from", a->message.envelope.sender);
+	record_text(&line, "to", to->address);
+	record_text(&line, "reply", attempt_words(a, to));
+	log_record(failed ? SEVERITY_WARNING : delivered ? SEVERITY_INFO : SEVERITY_NOTICE, &line);
+}
+
+static void log_group(struct relay *r, const struct attempt *a, const char *address)
+{
+	for (unsigned i = 0; i < a->count; i++) {
+		const struct attempt_recipient *to = &a->recipients[i];
+
+		if (!to->in_group || !to->tried)
+			continue;
+		log_recipient(r, a, to, address);
+		r->counters.delivered += to->state == RECIPIENT_DELIVERED;
+		r->counters.failed += to->state == RECIPIENT_FAILED;
+		r->counters.deferred += to->state == RECIPIENT_PENDING;
+	}
+}
+
+/* The end of an attempt */
+
+static struct slice last_words(const struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->recipients[i].state == RECIPIENT_PENDING && a->recipients[i].words_len)
+			return attempt_words(a, &a->recipients[i]);
+	return slice_of("");
+}
+
+static void record(struct relay *r, struct attempt *a)
+{
+	char *states = malloc(a->count);
+	int64_t at = a->not_before ? a->not_before : now(r) + retry_delay(r->settings, a->tries);
+	int result = -ENOMEM;
+
+	for (unsigned i = 0; states && i < a->count; i++)
+		states[i] = (char)a->recipients[i].state;
+	if (states)
+		result = spool_outcome(r->house.spool, a->id, slice_bytes(states, a->count),
+				       clock_wall() + (at - now(r)) / 1000, at, last_words(a));
+	if (result) {
+		log_line(SEVERITY_ERR, "message %s: its outcome could not be recorded (%s); it may be sent again",
+			 a->id_text, strerror(-result));
+		spool_untake(r->house.spool, a->id, at);
+	}
+	keeper_note(r->keeper);
+	free(states);
+	attempt_free(a);
+	relay_wake(r);
+}
+
+/* A failure that could not be told to the sender is not yet one: tried again later. */
+static void take_back_failures(struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->recipients[i].tried && a->recipients[i].state == RECIPIENT_FAILED)
+			a->recipients[i].state = RECIPIENT_PENDING;
+}
+
+static void returned(struct keeping *k, int result)
+{
+	struct attempt *a = (struct attempt *)k;
+	struct relay *r = a->relay;
+
+	r->returning--;
+	if (result) {
+		log_line(SEVERITY_ERR, "message %s: no return mail could be made: %s", a->id_text, strerror(-result));
+		take_back_failures(a);
+	} else {
+		char id[SPOOL_ID_TEXT];
+
+		spool_id_text(k->writer.id, id);
+		log_line(SEVERITY_INFO, "return id=%s of=%s", id, a->id_text);
+		r->counters.returned++;
+	}
+	record(r, a);
+}
+
+/* Nobody to tell (R49): kept for a person to look at until it expires, then dropped with a last line. */
+static void park(struct relay *r, struct attempt *a)
+{
+	struct record line;
+	bool over = false;
+
+	for (unsigned i = 0; i < a->count; i++)
+		over |= a->recipients[i].expired;
+	record_start(&line, over ? "dropped" : "parked");
+	record_word(&line, "id", a->id_text);
+	record_word(&line, "reason", a->message.envelope.is_return ? "return-mail" :
+		    !a->message.envelope.sender.len ? "null-sender" :
+		    a->message.envelope.no_return ? "automatic" : "no-return-address");
+	record_text(&line, "from", a->message.envelope.sender);
+	log_record(over ? SEVERITY_ERR : SEVERITY_WARNING, &line);
+	if (!over) {
+		take_back_failures(a);
+		a->not_before = now(r) + r->settings->expire;
+	}
+	record(r, a);
+}
+
+static unsigned new_failures(const struct attempt *a)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->count; i++)
+		n += a->recipients[i].tried && a->recipients[i].state == RECIPIENT_FAILED;
+	return n;
+}
+
+static void finish(struct relay *r, struct attempt *a)
+{
+	int result;
+
+	if (!new_failures(a)) {
+		record(r, a);
+		return;
+	}
+	if (!attempt_returnable(a) || !r->settings->return_from[0]) {
+		park(r, a);
+		return;
+	}
+	result = returns_make(a, r->settings, r->keeper, returned);
+	r->returning++;
+	if (result)
+		returned(&a->keeping, result);
+}
+
+/* Where an attempt goes next */
+
+static struct courier *idle_courier(const struct relay *r, unsigned route)
+{
+	for (struct courier *c = r->couriers; c; c = c->next)
+		if (c->stage == COURIER_IDLE && c->route == route && c->settings == r->settings && !c->watch.dead)
+			return c;
+	return NULL;
+}
+
+static bool is_down(const struct relay *r, unsigned route)
+{
+	return r->states[route].down_until > now(r);
+}
+
+static bool has_room(const struct relay *r, unsigned route)
+{
+	return !is_down(r, route) && (r->states[route].couriers < r->settings->routes[route].connections ||
+				      idle_courier(r, route));
+}
+
+static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
+{
+	struct courier *c;
+
+	if (r->states[route].couriers >= r->settings->routes[route].connections)
+		return false;
+	c = courier_start(r, &r->house, r->settings, route, a);
+	if (!c)
+		return false;
+	c->next = r->couriers;
+	r->couriers = c;
+	r->states[route].couriers++;
+	r->open++;
+	return true;
+}
+
+/* To a courier, or into the line for one; false when there is no place in the line either. */
+static bool place(struct relay *r, struct attempt *a)
+{
+	unsigned route = (unsigned)a->route;
+	struct courier *c = idle_courier(r, route);
+
+	a->carried = true;
+	if (c) {
+		courier_carry(c, a);
+		return true;
+	}
+	if (start_courier(r, route, a))
+		return true;
+	a->carried = false;
+	if (r->waiting_count >= WAITING_MAX)
+		return false;
+	a->next = r->waiting;
+	r->waiting = a;
+	r->waiting_count++;
+	return true;
+}
+
+static void put_off(struct relay *r, struct attempt *a, int64_t until)
+{
+	spool_untake(r->house.spool, a->id, until);
+	attempt_free(a);
+}
+
+/* The group can't go now; its turn comes with the message's next attempt. */
+static void skip_group(struct attempt *a, const char *why)
+{
+	attempt_group_verdict(a, 0, slice_of(why), true);
+}
+
+static void go_on(struct relay *r, struct attempt *a)
+{
+	int64_t until = 0;
+
+	for (;;) {
+		int route = attempt_group(a, r->settings);
+
+		if (!a->group_count)
+			break;
+		if (route >= 0 && !is_down(r, (unsigned)route)) {
+			if (!place(r, a))
+				put_off(r, a, now(r) + LATER_MS);
+			return;
+		}
+		if (route >= 0)
+			until = r->states[route].down_until;
+		skip_group(a, route < 0 ? "no [relay] section takes this recipient" : r->states[route].last_error);
+	}
+	if (!a->carried && until)
+		put_off(r, a, until);
+	else
+		finish(r, a);
+}
+
+static bool has_expired(const struct relay *r, int64_t arrived)
+{
+	int64_t wall = clock_wall();
+
+	return arrived > SANE_WALL && wall > SANE_WALL && (wall - arrived) * 1000 > r->settings->expire;
+}
+
+static void expire(struct relay *r, struct attempt *a)
+{
+	attempt_give_up(a);
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->recipients[i].expired)
+			log_recipient(r, a, &a->recipients[i], "");
+	finish(r, a);
+}
+
+static struct attempt *load(struct relay *r, const struct spool_entry *e)
+{
+	uint64_t id = e->id;
+	int error;
+	struct attempt *a = attempt_new(r->house.spool, id, e->attempts, &error);
+	char text[SPOOL_ID_TEXT];
+
+	if (a) {
+		a->relay = r;
+		return a;
+	}
+	spool_id_text(id, text);
+	log_line(SEVERITY_ERR, "message %s can't be read from the spool: %s", text, strerror(-error));
+	spool_untake(r->house.spool, id, now(r) + (error == -ENOMEM ? LATER_MS : DAMAGED_MS));
+	return NULL;
+}
+
+/* The schedule */
+
+static bool any_room(const struct relay *r)
+{
+	for (unsigned i = 0; i < r->settings->route_count; i++)
+		if (has_room(r, i))
+			return true;
+	return false;
+}
+
+static void place_waiting(struct relay *r)
+{
+	struct attempt *a = r->waiting;
+
+	r->waiting = NULL;
+	r->waiting_count = 0;
+	while (a) {
+		struct attempt *next = a->next;
+
+		a->next = NULL;
+		go_on(r, a);
+		a = next;
+	}
+}
+
+/* Messages whose time is over are given up even while their relay is down. */
+static void sweep(struct relay *r)
+{
+	uint64_t after = 0;
+	const struct spool_entry *e;
+
+	r->next_sweep = now(r) + SWEEP_MS;
+	while ((e = spool_next(r->house.spool, after))) {
+		after = e->id;
+		if (!e->taken && has_expired(r, e->arrived) && e->next_attempt <= now(r))
+			relay_give_up(r, e->id, true);
+	}
+}
+
+static void take_due(struct relay *r)
+{
+	for (unsigned n = 0; n < LOADS_PER_TURN && any_room(r); n++) {
+		const struct spool_entry *e = spool_take(r->house.spool, now(r));
+		struct attempt *a = e ? load(r, e) : NULL;
+
+		if (!e)
+			return;
+		if (a && has_expired(r, a->message.envelope.arrived))
+			expire(r, a);
+		else if (a)
+			go_on(r, a);
+	}
+	r->wake = any_room(r);
+}
+
+static void schedule(struct relay *r)
+{
+	if (r->scheduling || r->closing || !r->settings) {
+		r->wake = true;
+		return;
+	}
+	r->scheduling = true;
+	r->wake = false;
+	place_waiting(r);
+	if (now(r) >= r->next_sweep)
+		sweep(r);
+	take_due(r);
+	r->scheduling = false;
+}
+
+static int64_t next_route_up(const struct relay *r)
+{
+	int64_t at = NEVER;
+
+	for (unsigned i = 0; i < r->settings->route_count; i++)
+		if (r->states[i].down_until && r->states[i].down_until < at)
+			at = r->states[i].down_until;
+	return at;
+}
+
+static void want(struct watch *w)
+{
+	struct relay *r = (struct relay *)w;
+	int64_t due;
+
+	w->fd = -1;
+	w->deadline = NEVER;
+	if (r->closing || !r->settings)
+		return;
+	if (r->wake)
+		schedule(r);
+	due = any_room(r) ? spool_next_due(r->house.spool) : next_route_up(r);
+	if (spool_count(r->house.spool) && r->next_sweep < due)
+		due = r->next_sweep;
+	w->deadline = r->wake ? now(r) : due;
+}
+
+static void ready(struct watch *w, short revents)
+{
+	(void)revents;
+	((struct relay *)w)->wake = true;	/* the next turn's want does the work */
+}
+
+static void reap(struct watch *w)
+{
+	(void)w;
+}
+
+/* What couriers say */
+
+/* The upstream has said something about the group, be it good or bad: the way to it is open. */
+static bool was_heard(const struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->recipients[i].in_group && a->recipients[i].code)
+			return true;
+	return false;
+}
+
+static bool is_current(const struct relay *r, const struct courier *c)
+{
+	return c->settings == r->settings;
+}
+
+static void on_done(struct relay *r, struct courier *c, struct attempt *a)
+{
+	log_group(r, a, c->address);
+	if (is_current(r, c) && was_heard(a)) {
+		struct route_state *state = &r->states[c->route];
+
+		state->failures = 0;
+		state->down_until = 0;
+		state->last_success = clock_wall();
+		state->last_error[0] = '\0';
+	}
+	go_on(r, a);
+}
+
+static void on_idle(struct relay *r, struct courier *c)
+{
+	if (r->closing || !is_current(r, c))
+		courier_quit(c);
+	else
+		schedule(r);
+}
+
+static void mark_down(struct relay *r, unsigned route, const char *words, bool login)
+{
+	struct route_state *state = &r->states[route];
+	int64_t delay = retry_delay(r->settings, state->failures);
+	struct record line;
+
+	state->failures++;
+	state->down_until = now(r) + delay;
+	state->last_failure = clock_wall();
+	slice_copy(slice_first(slice_of(words), sizeof(state->last_error) - 1), state->last_error,
+		   sizeof(state->last_error));
+	record_start(&line, "relay-down");
+	record_word(&line, "relay", route_name(&r->settings->routes[route]));
+	if (login)
+		record_word(&line, "alarm", "upstream-login");
+	record_seconds(&line, "retry", delay);
+	record_text(&line, "error", slice_of(words));
+	log_record(login ? SEVERITY_ERR : SEVERITY_WARNING, &line);
+}
+
+static void on_failed(struct relay *r, struct courier *c, struct attempt *a, const char *words, bool login)
+{
+	if (is_current(r, c))
+		mark_down(r, c->route, words, login);
+	if (!a)
+		return;
+	attempt_group_verdict(a, 0, slice_of(words), false);
+	log_group(r, a, c->address);
+	if (is_current(r, c))
+		a->not_before = r->states[c->route].down_until;
+	go_on(r, a);
+}
+
+static void on_gone(struct relay *r, struct courier *c)
+{
+	struct courier **link = &r->couriers;
+
+	while (*link && *link != c)
+		link = &(*link)->next;
+	if (!*link)
+		return;			/* it never began */
+	*link = c->next;
+	r->open--;
+	if (is_current(r, c))
+		r->states[c->route].couriers--;
+	relay_wake(r);
+}
+
+/* The face */
+
+static void woken(void *context)
+{
+	relay_wake(context);
+}
+
+struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *resolver)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->watch = (struct watch){ .want = want, .ready = ready, .reap = reap, .fd = -1 };
+	r->keeper = k;
+	r->house = (struct relay_house){
+		.loop = l, .blocks = blocks, .spool = keeper_spool(k), .resolver = resolver,
+		.calls = { .done = on_done, .idle = on_idle, .failed = on_failed, .gone = on_gone },
+	};
+	if (!loop_add(l, &r->watch)) {
+		free(r);
+		return NULL;
+	}
+	keeper_on_commit(k, woken, r);
+	return r;
+}
+
+void relay_free(struct relay *r)
+{
+	if (!r)
+		return;
+	while (r->waiting) {
+		struct attempt *a = r->waiting;
+
+		r->waiting = a->next;
+		attempt_free(a);
+	}
+	free(r->states);
+	free(r);
+}
+
+bool relay_apply(struct relay *r, struct relay_settings *settings)
+{
+	struct route_state *states = calloc(settings->route_count + 1u, sizeof(*states));
+
+	if (!states)
+		return false;
+	free(r->states);
+	r->states = states;
+	r->settings = settings;
+	for (struct courier *c = r->couriers; c; c = c->next)
+		if (!is_current(r, c))
+			courier_quit(c);
+	relay_wake(r);
+	return true;
+}
+
+void relay_wake(struct relay *r)
+{
+	r->wake = true;
+}
+
+void relay_retry(struct relay *r)
+{
+	for (unsigned i = 0; i < relay_route_count(r); i++)
+		r->states[i].down_until = 0;
+	relay_wake(r);
+}
+
+void relay_shutdown(struct relay *r)
+{
+	r->closing = true;
+	for (struct courier *c = r->couriers; c; c = c->next)
+		courier_quit(c);
+}
+
+bool relay_idle(const struct relay *r)
+{
+	return !r->open && !r->returning;
+}
+
+const struct relay_counters *relay_counters(const struct relay *r)
+{
+	return &r->counters;
+}
+
+unsigned relay_route_count(const struct relay *r)
+{
+	return r->settings ? r->settings->route_count : 0;
+}
+
+void relay_status(const struct relay *r, unsigned route, struct relay_status *out)
+{
+	const struct route_state *state = &r->states[route];
+
+	*out = (struct relay_status){
+		.name = route_name(&r->settings->routes[route]),
+		.host = r->settings->routes[route].host[0],
+		.connections = state->couriers,
+		.last_success = state->last_success,
+		.last_failure = state->last_failure,
+		.last_error = state->last_error,
+		.down_for = is_down(r, route) ? state->down_until - now(r) : 0,
+	};
+}
+
+int relay_give_up(struct relay *r, uint64_t id, bool return_it)
+{
+	const struct spool_entry *e = spool_find(r->house.spool, id);
+	struct attempt *a;
+
+	if (!e)
+		return -ENOENT;
+	/* Made the first of all that are due, so that taking gives this one. */
+	if (e->taken || !spool_hasten(r->house.spool, id, INT64_MIN))
+		return -EBUSY;
+	e = spool_take(r->house.spool, now(r));
+	if (!e || e->id != id)
+		return -EBUSY;
+	a = load(r, e);
+	if (!a)
+		return -EIO;
+	if (return_it) {
+		expire(r, a);
+		return 0;
+	}
+	attempt_give_up(a);
+	log_line(SEVERITY_NOTICE, "removed id=%s", a->id_text);
+	record(r, a);
+	return 0;
+}

@@ -1,0 +1,148 @@
+#include "relay/returns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+/* Of the original's header, enough for any reader to know the mail again. */
+#define HEADER_SHOWN	8192
+
+/* What a report is written through: collected, then appended chunk by chunk. */
+struct writing {
+	struct spool *spool;
+	struct spool_writer *writer;
+	struct buffer chunk;
+	int error;
+};
+
+static void spill(struct writing *w)
+{
+	if (!w->error && buffer_length(&w->chunk))
+		w->error = spool_append(w->spool, w->writer, buffer_bytes(&w->chunk));
+	buffer_clear(&w->chunk);
+}
+
+static bool take_piece(void *context, struct slice piece)
+{
+	struct writing *w = context;
+
+	while (piece.len && !w->error) {
+		struct slice part = slice_first(piece, buffer_room(&w->chunk));
+
+		buffer_put(&w->chunk, part);
+		piece = slice_skip(piece, part.len);
+		if (!buffer_room(&w->chunk))
+			spill(w);
+	}
+	return !w->error;
+}
+
+/* The octets up to and with the empty line, as far as they are shown. */
+static struct slice header_of(const struct attempt *a, struct spool *s, char *memory, size_t size)
+{
+	ssize_t got = spool_read(s, &a->message, 0, memory, size);
+	struct slice text = slice_bytes(memory, got > 0 ? (size_t)got : 0);
+
+	for (size_t i = 0; i + 4 <= text.len; i++)
+		if (slice_starts(slice_skip(text, i), SLICE_OF("\r\n\r\n")))
+			return slice_first(text, i + 2);
+	while (text.len && text.at[text.len - 1] != '\n')
+		text.len--;		/* cut at a line end */
+	return text;
+}
+
+static unsigned list_failed(const struct attempt *a, struct report_recipient *out)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->count; i++) {
+		const struct attempt_recipient *r = &a->recipients[i];
+
+		if (!r->tried || r->state != RECIPIENT_FAILED)
+			continue;
+		out[n++] = (struct report_recipient){
+			.address = r->address,
+			.status = r->expired ? SLICE_OF("4.4.7") : report_status(r->code, attempt_words(a, r)),
+			.diagnostic = attempt_words(a, r),
+			.remote = slice_of(a->remote),
+			.cause = r->expired ? REPORT_EXPIRED : REPORT_REFUSED,
+		};
+	}
+	return n;
+}
+
+static int write_report(const struct attempt *a, const struct relay_settings *s, struct writing *w,
+			struct report_recipient *failed)
+{
+	char id[SPOOL_ID_TEXT], header[HEADER_SHOWN];
+	struct report r = {
+		.from = slice_of(s->return_from),
+		.to = a->message.envelope.sender,
+		.hostname = slice_of(s->hostname),
+		.original_id = slice_of(a->id_text),
+		.languages = s->return_languages,
+		.wall = clock_wall(),
+		.arrived = a->message.envelope.arrived,
+		.recipients = failed,
+		.recipient_count = list_failed(a, failed),
+	};
+
+	spool_id_text(w->writer->id, id);
+	r.id = slice_of(id);
+	r.zone = clock_zone(r.wall);
+	r.header = header_of(a, w->spool, header, sizeof(header));
+	report_write(&r, take_piece, w);
+	spill(w);
+	return w->error;
+}
+
+static int commit(struct attempt *a, const struct relay_settings *s, struct keeper *k)
+{
+	char memory[4 * ADDRESS_MAX + 256], to[ADDRESS_MAX + 2];
+	struct buffer text, line;
+	struct envelope e = {
+		.arrived = clock_wall(),
+		.sender = slice_of(s->return_envelope == RETURN_ADDRESS ? s->return_from : ""),
+		.trust = SLICE("return"),
+		.is_return = true,
+		.ends_in_crlf = true,
+		.recipient_count = 1,
+	};
+
+	buffer_init(&line, to, sizeof(to));
+	buffer_put(&line, a->message.envelope.sender);
+	buffer_put_text(&line, "\n");
+	e.recipients = buffer_bytes(&line);
+	buffer_init(&text, memory, sizeof(memory));
+	if (line.overflow || !envelope_write(&text, &e))
+		return -EMSGSIZE;
+	return keeper_commit(k, &a->keeping, slice_of(""), buffer_bytes(&text));
+}
+
+int returns_make(struct attempt *a, const struct relay_settings *s, struct keeper *k,
+		 void (*done)(struct keeping *k, int result))
+{
+	struct report_recipient *failed = calloc(a->count, sizeof(*failed));
+	void *chunk = malloc(CHUNK_SIZE);
+	struct writing w = { .spool = keeper_spool(k), .writer = &a->keeping.writer };
+	int result = -ENOMEM;
+
+	if (!failed || !chunk)
+		goto out;
+	buffer_init(&w.chunk, chunk, CHUNK_SIZE);
+	w.writer->is_return = true;	/* may use the spool's reserve */
+	result = spool_begin(w.spool, w.writer, 0);
+	if (result)
+		goto out;
+	result = write_report(a, s, &w, failed);
+	a->keeping.done = done;
+	if (!result)
+		result = commit(a, s, k);
+	if (result)
+		spool_abort(w.spool, w.writer);
+out:
+	free(chunk);
+	free(failed);
+	return result;
+}

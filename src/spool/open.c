@@ -1,0 +1,161 @@
+/* Beginning and end of a spool. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inner.h"
+
+#define REPORT_MAX	160		/* octets of a line for the log */
+#define SIZE_MIN	((uint64_t)SEGMENTS_MIN * SEGMENT_SIZE_MIN)
+#define SIZE_MAX_OCTETS	((uint64_t)SEGMENTS_MAX * SEGMENT_SIZE_MAX)
+
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";	/* RFC 4648 section 7 */
+
+void spool_id_text(uint64_t id, char out[SPOOL_ID_TEXT])
+{
+	out[0] = 'B';
+	for (int i = 10; i >= 1; i--, id >>= 5)
+		out[i] = digits[id & 31];
+	out[11] = '\0';
+}
+
+bool spool_id_parse(struct slice text, uint64_t *id)
+{
+	uint64_t value = 0;
+
+	if (text.len != SPOOL_ID_TEXT - 1 || text.at[0] != 'B')
+		return false;
+	for (size_t i = 1; i < text.len; i++) {
+		size_t digit = slice_find(slice_of(digits), text.at[i]);
+
+		if (digit >= 32)
+			return false;
+		value = value << 5 | digit;
+	}
+	*id = value;
+	return true;
+}
+
+void spool_report(struct spool *s, const char *format, ...)
+{
+	char line[REPORT_MAX];
+	va_list arguments;
+
+	if (!s->report)
+		return;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	s->report(s->context, line);
+}
+
+/* What a person has to do differs: rights, a wrong path, a full disk. */
+static bool refuse(struct fault *f, const char *path, int error)
+{
+	int status = STATUS_TEMPORARY;
+
+	if (error == -EACCES || error == -EPERM || error == -EROFS)
+		status = STATUS_DENIED;
+	if (error == -ENOENT || error == -ENOTDIR)
+		status = STATUS_CONFIG;
+	return fault_set(f, status, "spool %s: %s", path, strerror(-error));
+}
+
+static bool check_size(const struct spool_settings *settings, struct fault *f)
+{
+	if (settings->size >= SIZE_MIN && settings->size <= SIZE_MAX_OCTETS)
+		return true;
+	return fault_set(f, STATUS_CONFIG, "spool %s: the size must be %uM to %uG", settings->path,
+			 (unsigned)(SIZE_MIN >> 20), (unsigned)(SIZE_MAX_OCTETS >> 30));
+}
+
+static bool lock(struct spool *s, const struct spool_settings *settings, struct fault *f)
+{
+	struct store *st = &s->journal.store;
+	int error;
+
+	st->dir = st->files->open(AT_FDCWD, settings->path, O_RDONLY | O_DIRECTORY, 0);
+	if (st->dir < 0)
+		return refuse(f, settings->path, st->dir);
+	s->lock = st->files->open(st->dir, "lock", O_RDWR | O_CREAT, 0600);
+	if (s->lock < 0)
+		return refuse(f, settings->path, s->lock);
+	error = st->files->lock(s->lock);
+	if (error == -EAGAIN || error == -EACCES)
+		return fault_set(f, STATUS_TEMPORARY, "spool %s: in use by another process", settings->path);
+	return error < 0 ? refuse(f, settings->path, error) : true;
+}
+
+/*
+ * The reserve is made now: it must be there when the disk is full. With the budget used up by mail
+ * that is left from before, it has to do with what there is.
+ */
+static bool make_reserve(struct spool *s, const struct spool_settings *settings, struct fault *f)
+{
+	struct store *st = &s->journal.store;
+	int error = store_provide(st, ROOM_MAIL + 1);
+
+	if (error < 0 && st->total + st->segment_size <= st->budget && store_usable(st) <= ROOM_OUTCOME)
+		return refuse(f, settings->path, error);
+	error = st->dir_dirty ? st->files->fsync(st->dir) : 0;
+	st->dir_dirty = false;
+	return error < 0 ? refuse(f, settings->path, error) : true;
+}
+
+static bool start(struct spool *s, const struct spool_settings *settings, int64_t wall, int64_t mono, struct fault *f)
+{
+	const struct spool_files *files = settings->files ? settings->files : spool_files_system();
+
+	queue_init(&s->queue);
+	s->lock = -1;
+	s->report = settings->report;
+	s->context = settings->context;
+	s->mono = mono;
+	s->dones = calloc(DONES_MAX, sizeof(*s->dones));
+	if (!journal_init(&s->journal, files, settings->size) || !s->dones)
+		return fault_set(f, STATUS_TEMPORARY, "spool: no memory");
+	return check_size(settings, f) && lock(s, settings, f) && recovery_run(s, wall, mono, f) &&
+	       make_reserve(s, settings, f);
+}
+
+static void release(struct spool *s)
+{
+	const struct spool_files *files = s->journal.store.files;
+
+	journal_free(&s->journal);
+	if (s->lock >= 0)
+		files->close(s->lock);
+	queue_free(&s->queue);
+	free(s->dones);
+	free(s->scratch);
+	free(s->extra);
+	free(s);
+}
+
+int spool_open(const struct spool_settings *settings, int64_t wall, int64_t mono, struct spool **out, struct fault *f)
+{
+	struct spool *s = calloc(1, sizeof(*s));
+
+	*out = NULL;
+	if (!s) {
+		fault_set(f, STATUS_TEMPORARY, "spool: no memory");
+		return -ENOMEM;
+	}
+	if (!start(s, settings, wall, mono, f)) {
+		release(s);
+		return -EIO;
+	}
+	*out = s;
+	return 0;
+}
+
+void spool_close(struct spool *s)
+{
+	if (!s)
+		return;
+	journal_write(&s->journal);
+	release(s);
+}

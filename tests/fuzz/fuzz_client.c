@@ -1,0 +1,141 @@
+/*
+ * A hostile upstream. The first octet chooses the settings, the second the room for output; the rest is
+ * what the upstream says, in groups that end in GROUP_END. However a group is cut, the session sends
+ * and tells the same. It never says more than EHLO and STARTTLS in clear where TLS is demanded, sends
+ * no mail without a login where one is demanded, and sends only lines.
+ */
+#include <string.h>
+
+#include "../dialog/play_client.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define GROUP_END	'\xff'
+#define SENT_MAX	4096	/* octets: all commands of the mails below, RSET between, contents */
+
+static const struct slice recipients[] = {
+	SLICE("b@y.example"), SLICE("c@y.example"), SLICE("d@y.example"),
+};
+static struct play whole, cut;
+
+static void set(struct play *p, unsigned flags, size_t room)
+{
+	p->settings = (struct smtp_client_settings){
+		.helo = SLICE("gate.example"), .user = SLICE("user"), .password = SLICE("secret"),
+		.starttls = flags & 1, .secured = flags & 2, .mechanisms = flags >> 2 & 7,
+	};
+	p->open_content = flags & 32;
+	p->quit = flags & 64;
+	p->room = room;
+	p->mail_count = 3;
+	for (unsigned i = 0; i < 3; i++)
+		p->mails[i] = (struct smtp_client_mail){
+			.sender = SLICE("a@x.example"), .size = i * 1000, .body_8bit = i == 1,
+			.recipients = recipients, .recipient_count = i + 1,
+		};
+	play_start(p);
+	play_drive(p);
+}
+
+/* Index of the first `part` in s, or s.len. */
+static size_t find(struct slice s, struct slice part)
+{
+	size_t i = 0;
+
+	while (i < s.len && !slice_starts(slice_skip(s, i), part))
+		i++;
+	return i;
+}
+
+static void check_clear(const struct play *p)
+{
+	struct slice rest = buffer_bytes(&p->sent), line;
+
+	if (!p->settings.starttls || p->settings.secured || p->secured)
+		return;
+	while (rest.len > 0) {
+		line = slice_first(rest, slice_find(rest, '\n'));
+		play_must(slice_equal(line, SLICE_OF("EHLO gate.example\r")) ||
+			  slice_equal(line, SLICE_OF("STARTTLS\r")), "said in clear");
+		rest = slice_skip(rest, line.len + 1);
+	}
+}
+
+static void check_sent(const struct play *p)
+{
+	static const struct {
+		struct slice command;
+		unsigned bit;
+	} logins[] = {
+		{ SLICE("AUTH PLAIN"), SASL_PLAIN }, { SLICE("AUTH LOGIN"), SASL_LOGIN },
+		{ SLICE("AUTH CRAM-MD5"), SASL_CRAM_MD5 },
+	};
+	struct slice sent = buffer_bytes(&p->sent);
+	size_t login = find(sent, SLICE_OF("AUTH ")), mail = find(sent, SLICE_OF("MAIL FROM"));
+
+	play_must(sent.len <= SENT_MAX, "sent too much");
+	play_must(!p->settings.mechanisms || login <= mail, "mail without a login");
+	play_must(p->settings.mechanisms || login == sent.len, "a login without need");
+	for (size_t i = 0; i < 3; i++)
+		play_must((p->settings.mechanisms & logins[i].bit) ||
+			  find(sent, logins[i].command) == sent.len, "a mechanism that is not allowed");
+	for (size_t i = 0; i < sent.len; i++)
+		if (ascii_is_control(sent.at[i]))
+			play_must(sent.at[i] == '\r' ? i + 1 < sent.len && sent.at[i + 1] == '\n'
+						     : sent.at[i] == '\n' && i > 0 && sent.at[i - 1] == '\r',
+				  "more than lines");
+}
+
+static void check_told(const struct play *p)
+{
+	struct slice rest = buffer_bytes(&p->events), line;
+	unsigned sent = 0;
+
+	while (rest.len > 0) {
+		line = slice_first(rest, slice_find(rest, '\n'));
+		rest = slice_skip(rest, line.len + 1);
+		sent += slice_starts(line, SLICE_OF("sent "));
+		if (slice_starts(line, SLICE_OF("failed auth")))
+			play_must(find(line, SLICE_OF("c2VjcmV0")) == line.len &&
+				  find(line, SLICE_OF("secret")) == line.len, "the password is told");
+		for (size_t i = 0; i < line.len; i++)
+			play_must(ascii_is_print(line.at[i]), "told what can't be printed");
+	}
+	play_must(sent <= p->mail_next, "more verdicts than mails");
+}
+
+static void run(struct play *p, struct slice in, size_t step)
+{
+	while (in.len > 0) {
+		struct slice group = slice_first(in, slice_find(in, GROUP_END));
+
+		in = slice_skip(in, group.len + 1);
+		for (; group.len > 0; group = slice_skip(group, step))
+			play_feed(p, slice_first(group, step));
+		do
+			check_clear(p);
+		while (play_act(p));
+		check_clear(p);
+	}
+	check_sent(p);
+	check_told(p);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const size_t steps[] = { 1, 7, 1000 };
+	struct slice in;
+
+	if (size < 2)
+		return 0;
+	in = slice_bytes((const char *)data + 2, size - 2);
+	set(&whole, data[0], 64 + data[1] * 4);
+	run(&whole, in, SIZE_MAX);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		set(&cut, data[0], 64 + data[1] * 4);
+		run(&cut, in, steps[i]);
+		play_must(slice_equal(buffer_bytes(&whole.sent), buffer_bytes(&cut.sent)), "cut: sent");
+		play_must(slice_equal(buffer_bytes(&whole.events), buffer_bytes(&cut.events)), "cut: told");
+	}
+	return 0;
+}

@@ -1,0 +1,153 @@
+/*
+ * From: whenever from_read is sure, a reader that works in another way finds the same address: it
+ * blots out Japanese, then comments, then quoted strings, and looks at what is left. It does so twice,
+ * with 8-bit octets as they are and as Shift_JIS.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mail/from.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define BLOT	'#'	/* an ordinary letter instead of what must not be looked at */
+
+static char text[FIELD_KEEP_MAX];
+static size_t len;
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* A decoder of ISO-2022-JP that knows the state of each octet; false when it ends in Japanese. */
+static bool blot_japanese(void)
+{
+	bool japanese = false;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\033') {
+			size_t n = i + 3 < len && text[i + 1] == '$' && text[i + 2] == '(' ? 4 : 3;
+
+			require(i + n <= len);
+			japanese = text[i + 1] == '$' || text[i + 2] == 'I';
+			memset(text + i, BLOT, n);
+			i += n - 1;
+		} else if (japanese) {
+			require(text[i] > 0x20 && text[i] < 0x7f);
+			text[i] = BLOT;
+		}
+	}
+	return !japanese;
+}
+
+static bool is_lead(unsigned char c)
+{
+	return (c >= 0x81 && c <= 0x9f) || (c >= 0xe0 && c <= 0xfc);
+}
+
+static bool is_trail(unsigned char c)
+{
+	return c >= 0x40 && c <= 0xfc && c != 0x7f;
+}
+
+static void blot_8bit(bool shift_jis)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x80)
+			continue;
+		text[i] = BLOT;
+		if (shift_jis && is_lead(c) && i + 1 < len && is_trail((unsigned char)text[i + 1]))
+			text[++i] = BLOT;
+	}
+}
+
+/* Comments become blanks; of a quoted string the quotes stay where an `@` follows. */
+static void blot_quoted(void)
+{
+	for (size_t i = 0, start; i < len; i++) {
+		int depth = text[i] == '(';
+		bool quoted = text[i] == '"';
+
+		for (start = i; (depth > 0 || quoted) && ++i < len;) {
+			if (text[i] == '\\')
+				i++;
+			else if (quoted)
+				quoted = text[i] != '"';
+			else
+				depth += (text[i] == '(') - (text[i] == ')');
+		}
+		require(i < len);
+		if (text[start] == '(')
+			memset(text + start, ' ', i - start + 1);
+		else if (text[start] == '"' && (i + 1 >= len || text[i + 1] != '@'))
+			memset(text + start, BLOT, i - start + 1);
+		else if (text[start] == '"')
+			memset(text + start + 1, BLOT, i - start - 1);
+	}
+}
+
+/* The place of the address in what is left: all between the only pair of angles, else all that is no blank. */
+static struct slice find_address(void)
+{
+	struct slice s = slice_bytes(text, len);
+	size_t less = slice_find(s, '<'), greater = slice_find(s, '>');
+
+	while (s.len > 0 && s.at[s.len - 1] == ' ')
+		s.len--;
+	if (less < len) {
+		require(greater > less && greater + 1 == s.len);
+		require(slice_find(slice_skip(s, less + 1), '<') == s.len - less - 1);
+		s = slice_skip(slice_first(s, greater), less + 1);
+	}
+	s = slice_trim(s);
+	require(slice_find(s, ' ') == s.len && slice_find(s, ',') == s.len && slice_find(s, ';') == s.len);
+	return s;
+}
+
+static void load(struct slice body)
+{
+	len = body.len;
+	memcpy(text, body.at, len);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\r' || text[i] == '\n' || text[i] == '\t')
+			text[i] = ' ';
+}
+
+static void compare(struct slice body, const struct address *mailbox, bool shift_jis)
+{
+	struct slice found;
+
+	load(body);
+	require(blot_japanese());
+	blot_8bit(shift_jis);
+	blot_quoted();
+	found = find_address();
+	require(found.len == mailbox->len);
+	require(memcmp(body.at + (found.at - text), mailbox->text, mailbox->len) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice body = slice_bytes((const char *)data, size);
+	struct address mailbox, again;
+	bool display;
+	enum from_verdict v = from_read(body, &mailbox, &display);
+
+	require(from_verdict_name(v) != NULL);
+	if (v != FROM_OK) {
+		require(mailbox.len == 0 && !mailbox.well_formed);
+		return 0;
+	}
+	require(size <= FIELD_KEEP_MAX && mailbox.well_formed && mailbox.len > 0);
+	compare(body, &mailbox, false);
+	compare(body, &mailbox, true);
+
+	/* What was found says the same alone. */
+	require(from_read(address_text(&mailbox), &again, &display) == FROM_OK ||
+		memchr(mailbox.text, '"', mailbox.len) != NULL);
+	return 0;
+}

@@ -1,0 +1,145 @@
+import os
+import pathlib
+import shutil
+import ssl
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import house  # noqa: E402
+import upstream  # noqa: E402
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def pytest_configure(config):
+    house.BINARY = str(pathlib.Path(house.BINARY).resolve())
+    if not os.access(house.BINARY, os.X_OK):
+        pytest.exit(f"{house.BINARY} isn't there: make", 4)
+
+
+@pytest.fixture(scope="session")
+def worker():
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+
+
+@pytest.fixture(scope="session")
+def ports(worker):
+    return house.Ports(worker)
+
+
+def openssl(directory, *args):
+    subprocess.run(["openssl", *args], cwd=directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def make_certificate(directory, name, host, names, days=30, ca="ca"):
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl(directory, "req", "-new", *ec, "-subj", f"/CN={host}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+    (directory / f"{name}.ext").write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
+    openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key",
+            "-CAcreateserial", "-days", str(days), "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+    os.chmod(directory / f"{name}.key", 0o600)
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory):
+    """ca, and by it: server (of the gate), provider, stranger (another name); other is by another CA."""
+    directory = tmp_path_factory.mktemp("certs")
+    for ca in ("ca", "otherca"):
+        openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                "30", "-subj", f"/CN=test {ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+    ip = "IP:127.0.0.1,DNS:localhost"
+    make_certificate(directory, "server", "mail.test-sample.jp", f"DNS:mail.test-sample.jp,{ip}")
+    make_certificate(directory, "provider", "smtp.provider.example", f"DNS:smtp.provider.example,{ip}")
+    make_certificate(directory, "stranger", "smtp.elsewhere.example", "DNS:smtp.elsewhere.example")
+    make_certificate(directory, "other", "smtp.provider.example", f"DNS:smtp.provider.example,{ip}", ca="otherca")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tls_server(certs):
+    """tls_server("provider"): a context for an upstream with that certificate."""
+    def make(name="provider"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certs / f"{name}.pem", certs / f"{name}.key")
+        return context
+    return make
+
+
+@pytest.fixture(scope="session")
+def tls_client(certs):
+    return ssl.create_default_context(cafile=str(certs / "ca.pem"))
+
+
+@pytest.fixture(scope="session")
+def accounts_text(tmp_path_factory, ports, certs):
+    """The accounts of the examples, as `sekimori passwd` writes them."""
+    gate = house.Gate(tmp_path_factory.mktemp("accounts"), ports, certs, "").write()
+    gate.accounts.unlink()
+    for address, password in house.ACCOUNTS.items():
+        result = gate.cmd("passwd", "--cram-md5", address, input=password + "\n")
+        assert result.returncode == 0, result
+    return gate.accounts.read_text()
+
+
+@pytest.fixture
+def make_gate(tmp_path, ports, certs, accounts_text):
+    """make_gate(): another gate, not yet started; looked after at the end of the test."""
+    gates = []
+
+    def make():
+        gates.append(house.Gate(tmp_path / f"gate{len(gates)}", ports, certs, accounts_text))
+        return gates[-1]
+
+    yield make
+    for gate in reversed(gates):
+        gate.finish()
+    for gate in gates:
+        shutil.rmtree(gate.dir / "spool", ignore_errors=True)
+
+
+@pytest.fixture
+def gate(make_gate):
+    """A gate, not yet started, so that a test can set what it wants before."""
+    return make_gate()
+
+
+@pytest.fixture
+def closing():
+    """closing(x): x.close() at the end of the test."""
+    things = []
+
+    def add(thing):
+        things.append(thing)
+        return thing
+
+    yield add
+    for thing in reversed(things):
+        thing.close()
+
+
+@pytest.fixture
+def sink(gate, closing):
+    """A real server where the gate's relay points, without TLS and login."""
+    return closing(upstream.Sink(gate.upstream_port))
+
+
+@pytest.fixture
+def live(gate, sink):
+    """The gate, running, with its sink as gate.sink."""
+    gate.sink = sink
+    return gate.start()
+
+
+@pytest.fixture(scope="session")
+def top():
+    return TOP
+
+
+@pytest.fixture
+def as_root():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
