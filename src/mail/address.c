@@ -12,7 +12,10 @@ bool address_is_atext(char c)
 	return ascii_is_alnum(c) || memchr(marks, c, sizeof(marks) - 1) != NULL;
 }
 
-/* Octets of the quoted string at the start of s, both quotes included; 0 when there is none or it does not end. */
+/*
+ * Octets of the quoted string at the start of s, both quotes included; 0 when there is none or it
+ * does not end.
+ */
 static size_t quoted_octets(struct slice s)
 {
 	if (s.len == 0 || s.at[0] != '"')
@@ -234,7 +237,10 @@ bool address_parse(struct slice in, struct address *out)
 	return false;
 }
 
-/* Writes the local part folded, without its quotes and backslashes (RFC 5321 4.1.2: they are not part of it). */
+/*
+ * Writes the local part folded, without its quotes and backslashes (RFC 5321 4.1.2: they are not
+ * part of it).
+ */
 static size_t fold_local_part(struct slice local, char *out)
 {
 	bool quoted = local.at[0] == '"';

@@ -15,13 +15,15 @@
 struct address {
 	uint16_t len;
 	uint16_t local_len;		/* octets before the last `@`; len when there is none */
-	bool well_formed;		/* local@domain by RFC 5321 4.1.2 (or empty); else only safe to repeat */
-	char text[ADDRESS_MAX + 1];	/* NUL-terminated; never holds control characters, 8-bit, `<` or `>` outside quotes */
+	bool well_formed;		/* by RFC 5321 4.1.2, or empty; else only safe to repeat */
+	/* NUL-terminated; never holds control characters, 8-bit, `<` or `>` outside quotes. */
+	char text[ADDRESS_MAX + 1];
 };
 
 /*
- * What identifies an address: local part unquoted, both parts folded to lower case (R6). Two keys are the
- * same address when address_key_equal says so; the local part of a key may hold any octet but NUL.
+ * What identifies an address: local part unquoted, both parts folded to lower case (R6). Two keys
+ * are the same address when address_key_equal says so; the local part of a key may hold any octet
+ * but NUL.
  */
 struct address_key {
 	uint16_t len;
@@ -31,18 +33,18 @@ struct address_key {
 
 enum address_error {
 	ADDRESS_OK,
-	ADDRESS_SYNTAX,			/* 501 5.1.7 or 5.1.3: no path, no closing bracket, control characters */
+	ADDRESS_SYNTAX,			/* 501 5.1.7, 5.1.3: no path, not closed, controls */
 	ADDRESS_TOO_LONG,		/* 501: over the limits of RFC 5321 4.5.3.1 */
 	ADDRESS_NON_ASCII,		/* 553 5.6.7: needs SMTPUTF8 */
 	ADDRESS_ROUTE,			/* a source route `<@a,@b:u@d>`: obsolete, refused (R14) */
 };
 
 /*
- * Reads `<path>` at the start of in (blanks before it are skipped: the seed's `mail from: <a>`). On
- * ADDRESS_OK *rest is what follows the `>`. Malformed mailboxes that are safe to repeat (no `@`, empty parts,
- * a bad domain) give ADDRESS_OK with well_formed false: level 1 lets them pass (R3). Dots anywhere in the
- * local part are well-formed: Japanese mobile addresses `a..b@`, `.a@`, `a.@` exist (R67). A path without angle brackets is
- * ADDRESS_SYNTAX.
+ * Reads `<path>` at the start of in (blanks before it are skipped: the seed's `mail from: <a>`).
+ * On ADDRESS_OK *rest is what follows the `>`. Malformed mailboxes that are safe to repeat (no
+ * `@`, empty parts, a bad domain) give ADDRESS_OK with well_formed false: level 1 lets them pass
+ * (R3). Dots anywhere in the local part are well-formed: Japanese mobile addresses `a..b@`,
+ * `.a@`, `a.@` exist (R67). A path without angle brackets is ADDRESS_SYNTAX.
  */
 enum address_error address_parse_path(struct slice in, struct address *out, struct slice *rest);
 
@@ -70,9 +72,15 @@ int address_key_compare(const struct address_key *a, const struct address_key *b
 struct slice address_key_domain(const struct address_key *key);
 struct slice address_key_local(const struct address_key *key);
 
-/* RFC 5322 3.2.3: what an unquoted local part and the words of a phrase are made of, without the dot. */
+/*
+ * RFC 5322 3.2.3: what an unquoted local part and the words of a phrase are made of, without the
+ * dot.
+ */
 bool address_is_atext(char c);
-/* A domain by RFC 5321 4.1.2 (letters, digits, hyphens, dots; no trailing dot), not an address literal. */
+/*
+ * A domain by RFC 5321 4.1.2 (letters, digits, hyphens, dots; no trailing dot), not an address
+ * literal.
+ */
 bool address_is_domain(struct slice s);
 
 #endif

@@ -4,9 +4,9 @@
 #include "mail/address.h"
 
 #define DAY		86400
-#define WALL_MAX	INT64_C(253402214400)	/* 9999-12-31: a year of RFC 5322 3.3 has four digits here */
+#define WALL_MAX	INT64_C(253402214400)	/* 9999-12-31: the year has four digits */
 #define ZONE_MAX	(24 * 60 - 1)		/* minutes; RFC 5322 3.3 has no more than +2359 */
-#define DATE_SIZE	40			/* octets: "Sun, 22 Nov 2026 11:09:19 +0900" and NUL */
+#define DATE_SIZE	40			/* octets: "Sun, 22 Nov 2026 11:09:19 +0900", NUL */
 
 struct civil {
 	int year;
@@ -20,8 +20,8 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most)
 }
 
 /*
- * Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is their
- * last; 719468 days lie between 0000-03-01 and 1970-01-01.
+ * Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap
+ * day is their last; 719468 days lie between 0000-03-01 and 1970-01-01.
  */
 static struct civil civil_of(int64_t days)
 {
@@ -50,13 +50,13 @@ bool fields_date(struct buffer *out, int64_t wall, int zone)
 	struct civil c = civil_of(local / DAY);
 
 	return buffer_putf(out, "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d", days[local / DAY % 7],
-			   c.day, months[c.month], c.year, of_day / 3600, of_day / 60 % 60, of_day % 60,
-			   east < 0 ? '-' : '+', offset / 60, offset % 60);
+			   c.day, months[c.month], c.year, of_day / 3600, of_day / 60 % 60,
+			   of_day % 60, east < 0 ? '-' : '+', offset / 60, offset % 60);
 }
 
 /*
- * What a client calls itself, as far as it may stand for a domain in the field: parentheses, blanks and semicolons
- * would let it write clauses of its own.
+ * What a client calls itself, as far as it may stand for a domain in the field: parentheses,
+ * blanks and semicolons would let it write clauses of its own.
  */
 static struct slice clean_helo(struct slice helo, char *out, size_t size)
 {
@@ -77,7 +77,7 @@ bool fields_received(struct buffer *out, const struct received *r)
 	struct slice helo = clean_helo(r->helo, name, sizeof(name));
 	struct buffer when;
 	struct address recipient;
-	bool for_one = address_parse(r->recipient, &recipient);
+	bool for_one = address_parse(r->recipient, &recipient), encrypted = r->tls.len > 0;
 	struct slice none = { "", 0 };
 
 	buffer_init(&when, date, sizeof(date));
@@ -85,10 +85,11 @@ bool fields_received(struct buffer *out, const struct received *r)
 	if (helo.len == 0)
 		helo = r->client;
 	return buffer_putf(out,
-			   "Received: from %.*s\r\n\t(%.*s)\r\n\tby %.*s with %s%s%.*s%s\r\n\tid %.*s%s%.*s%s;\r\n\t%.*s\r\n",
+			   "Received: from %.*s\r\n\t(%.*s)\r\n\tby %.*s with %s%s%.*s%s\r\n"
+			   "\tid %.*s%s%.*s%s;\r\n\t%.*s\r\n",
 			   SLICE_ARGS(helo), SLICE_ARGS(r->client), SLICE_ARGS(r->by), r->with,
-			   r->tls.len > 0 ? "\r\n\t(" : "", SLICE_ARGS(r->tls.len > 0 ? r->tls : none),
-			   r->tls.len > 0 ? ")" : "", SLICE_ARGS(r->id),
+			   encrypted ? "\r\n\t(" : "", SLICE_ARGS(encrypted ? r->tls : none),
+			   encrypted ? ")" : "", SLICE_ARGS(r->id),
 			   for_one ? "\r\n\tfor <" : "", SLICE_ARGS(for_one ? r->recipient : none),
 			   for_one ? ">" : "", SLICE_ARGS(buffer_bytes(&when)));
 }

@@ -1,7 +1,8 @@
 /*
- * Header fields that we write: Date (RFC 5322 3.3), Received (RFC 5321 4.4), Authentication-Results (RFC
- * 8601). All end in CRLF and are folded below 78 columns where they can be. Pure: time comes as a number.
- * All return false when out had no room; what was written then is of no use.
+ * Header fields that we write: Date (RFC 5322 3.3), Received (RFC 5321 4.4),
+ * Authentication-Results (RFC 8601). All end in CRLF and are folded below 78 columns where they
+ * can be. Pure: time comes as a number. All return false when out had no room; what was written
+ * then is of no use.
  */
 #ifndef MAIL_FIELDS_H
 #define MAIL_FIELDS_H
@@ -18,10 +19,11 @@ struct received {
 	const char *with;		/* ESMTP, ESMTPS, ESMTPA, ESMTPSA, SMTP (RFC 3848) */
 	struct slice tls;		/* "TLSv1.3 cipher NAME", or empty */
 	struct slice id;		/* queue id */
-	struct slice recipient;		/* only when there is exactly one; else empty; left out when not an address */
+	struct slice recipient;		/* only when there is exactly one; else empty */
 	int64_t wall;
 	int zone;
 };
+/* A recipient that is no well-formed address is left out. */
 bool fields_received(struct buffer *out, const struct received *r);
 
 struct auth_results {

@@ -6,7 +6,10 @@
 
 #define ESC	'\033'
 
-/* Stands for each octet of Japanese text in the field's plain form; no control character is left there by then. */
+/*
+ * Stands for each octet of Japanese text in the field's plain form; no control character is left
+ * there by then.
+ */
 #define JAPANESE	'\001'
 
 const char *from_verdict_name(enum from_verdict v)
@@ -38,8 +41,9 @@ static bool is_special(char c)
 }
 
 /*
- * The plain form: as long as the body, folds made blanks, ISO-2022-JP (RFC 1468) made JAPANESE, because its
- * octets look like `"`, `(`, `<`, `@` and the escape back to ASCII itself holds a `(`.
+ * The plain form: as long as the body, folds made blanks, ISO-2022-JP (RFC 1468) made JAPANESE,
+ * because its octets look like `"`, `(`, `<`, `@` and the escape back to ASCII itself holds a
+ * `(`.
  */
 struct plain {
 	char text[FIELD_KEEP_MAX];
@@ -72,8 +76,9 @@ static const struct escape *find_escape(struct slice s)
 }
 
 /*
- * Octets of Japanese text at the start of s, which is an escape, up to the one that leads back to ASCII or JIS-Roman,
- * that one included; 0 when it does not lead back within the word, or ends amid a character.
+ * Octets of Japanese text at the start of s, which is an escape, up to the one that leads back to
+ * ASCII or JIS-Roman, that one included; 0 when it does not lead back within the word, or ends
+ * amid a character.
  */
 static size_t japanese_octets(struct slice s, enum charset *charset)
 {
@@ -96,7 +101,10 @@ static size_t japanese_octets(struct slice s, enum charset *charset)
 	return 0;
 }
 
-/* Octets of the fold (RFC 5322 2.2.3) or blank at the start of s, without the blank a fold ends in; 0: neither. */
+/*
+ * Octets of the fold (RFC 5322 2.2.3) or blank at the start of s, without the blank a fold ends
+ * in; 0: neither.
+ */
 static size_t space_octets(struct slice s)
 {
 	if (ascii_is_blank(s.at[0]))
@@ -182,8 +190,8 @@ struct lexer {
 	size_t start;		/* the token itself */
 	unsigned gap;		/* what stood before the token */
 	/*
-	 * 8-bit octets may be Shift_JIS, where the octet after a lead octet belongs to it and may look
-	 * like `@`, `[`, `\` or `]`; or EUC-JP or UTF-8, where it never does.
+	 * 8-bit octets may be Shift_JIS, where the octet after a lead octet belongs to it and may
+	 * look like `@`, `[`, `\` or `]`; or EUC-JP or UTF-8, where it never does.
 	 */
 	bool shift_jis;
 };
@@ -202,8 +210,9 @@ static size_t character_octets(const struct lexer *l, size_t i)
 }
 
 /*
- * Whether the octet at i, after an 8-bit one, may be the second half of a Shift_JIS character in a phrase though it
- * looks special: a blank of full width ends in `@`, the katakana length mark in `[`. The reading as Shift_JIS has to agree.
+ * Whether the octet at i, after an 8-bit one, may be the second half of a Shift_JIS character in
+ * a phrase though it looks special: a blank of full width ends in `@`, the katakana length mark
+ * in `[`. The reading as Shift_JIS has to agree.
  */
 static bool may_be_trail(const struct lexer *l, size_t i)
 {
@@ -328,7 +337,10 @@ enum state {
 	STATES
 };
 
-/* What may stand before the next token; in an addr-spec nothing, though RFC 5322 4.4 once let it. */
+/*
+ * What may stand before the next token; in an addr-spec nothing, though RFC 5322 4.4 once let it
+ * (before the `@` of a bare one address_parse sees it).
+ */
 static const uint8_t gap_allowed[STATES] = {
 	[S_START] = GAP_BLANK | GAP_COMMENT,
 	[S_ONE] = GAP_BLANK | GAP_COMMENT,
@@ -390,9 +402,8 @@ static struct reading read_strictly(struct slice plain, bool shift_jis)
 	for (;;) {
 		enum token t = next_token(&l);
 		unsigned next = grammar[state][t];
-		unsigned allowed = t == T_AT && state == S_ONE ? 0 : gap_allowed[state];
 
-		if (next == 0 || (l.gap & ~allowed) != 0)
+		if (next == 0 || (l.gap & ~(unsigned)gap_allowed[state]) != 0)
 			return r;
 		if (next & VERDICT) {
 			r.verdict = (enum from_verdict)(next & ~(unsigned)VERDICT);
@@ -403,7 +414,10 @@ static struct reading read_strictly(struct slice plain, bool shift_jis)
 	}
 }
 
-/* An encoded-word is not decoded in an address (RFC 2047 5); that others might is reason to refuse. */
+/*
+ * An encoded-word is not decoded in an address (RFC 2047 5); that others might is reason to
+ * refuse.
+ */
 static bool is_foreign(struct slice addr_spec)
 {
 	for (size_t i = 0; i < addr_spec.len; i++) {
@@ -413,15 +427,18 @@ static bool is_foreign(struct slice addr_spec)
 	return addr_spec.len > 0 && memmem(addr_spec.at, addr_spec.len, "=?", 2) != NULL;
 }
 
-/* The address is taken from the raw body, so that no fold hides in a quoted local part. */
-static enum from_verdict take_mailbox(struct slice body, struct slice plain, const struct reading *r,
-				      struct address *mailbox)
+static struct slice place(struct slice s, const struct reading *r)
 {
-	size_t n = r->end - r->start;
+	return slice_first(slice_skip(s, r->start), r->end - r->start);
+}
 
-	if (is_foreign(slice_first(slice_skip(plain, r->start), n)))
+/* The address is taken from the raw body, so that no fold hides in a quoted local part. */
+static enum from_verdict take_mailbox(struct slice body, struct slice plain,
+				      const struct reading *r, struct address *mailbox)
+{
+	if (is_foreign(place(plain, r)))
 		return FROM_NON_ASCII;
-	return address_parse(slice_first(slice_skip(body, r->start), n), mailbox) ? FROM_OK : FROM_SYNTAX;
+	return address_parse(place(body, r), mailbox) ? FROM_OK : FROM_SYNTAX;
 }
 
 /* ---- The simple reading: the last <...>, else the first address-like token ---- */
@@ -483,29 +500,31 @@ static bool is_dotted(struct slice domain)
 
 	while (i > 0 && ascii_is_alpha(domain.at[i - 1]))
 		i--;
-	return domain.len - i >= 2 && i >= 2 && domain.at[i - 1] == '.' && address_is_domain(domain);
+	return domain.len - i >= 2 && i >= 2 && domain.at[i - 1] == '.' &&
+	       address_is_domain(domain);
 }
 
-/* What looks like an address around the `@` at place; false when nothing does. */
-static bool address_around(struct slice s, size_t place, struct slice *found)
+/* What looks like an address around the `@` at `at`; false when nothing does. */
+static bool address_around(struct slice s, size_t at, struct slice *found)
 {
-	size_t start = place, end = place + 1;
+	size_t start = at, end = at + 1;
 
 	while (start > 0 && (address_is_atext(s.at[start - 1]) || s.at[start - 1] == '.'))
 		start--;
 	while (end < s.len && (ascii_is_alnum(s.at[end]) || s.at[end] == '-' || s.at[end] == '.'))
 		end++;
-	while (end > place + 1 && !ascii_is_alnum(s.at[end - 1]))
+	while (end > at + 1 && !ascii_is_alnum(s.at[end - 1]))
 		end--;
 	*found = slice_bytes(s.at + start, end - start);
 	/* A quoted local part may hold anything: it counts, and is never equal to another. */
-	return (start < place || (start > 0 && s.at[start - 1] == '"')) &&
-	       is_dotted(slice_bytes(s.at + place + 1, end - place - 1));
+	return (start < at || (start > 0 && s.at[start - 1] == '"')) &&
+	       is_dotted(slice_bytes(s.at + at + 1, end - at - 1));
 }
 
 /*
- * Whether it stands as a mailbox stands in a list. Japanese by chance holds octets like `x@y.zz`, but hardly
- * between these; behind an escape the local part would begin with the escape's own letters, as nobody's does.
+ * Whether it stands as a mailbox stands in a list. Japanese by chance holds octets like `x@y.zz`,
+ * but hardly between these; behind an escape the local part would begin with the escape's own
+ * letters, as nobody's does.
  */
 static bool stands_alone(struct slice s, struct slice found)
 {
@@ -517,7 +536,8 @@ static bool stands_alone(struct slice s, struct slice found)
 }
 
 /* Whether s names an address besides the one at [start, end) whose key is own. */
-static bool names_another(struct slice s, const struct reading *r, const struct address_key *own, bool alone)
+static bool names_another(struct slice s, const struct reading *r, const struct address_key *own,
+			  bool alone)
 {
 	struct address_key first = *own, key;
 	struct slice found;
@@ -537,7 +557,8 @@ static bool names_another(struct slice s, const struct reading *r, const struct 
 }
 
 /* Likewise, in what encoded-words hide; the mailbox itself is blotted out. */
-static bool encoded_names_another(struct plain *p, const struct reading *r, const struct address_key *own)
+static bool encoded_names_another(struct plain *p, const struct reading *r,
+				  const struct address_key *own)
 {
 	static const struct reading nowhere = { .verdict = FROM_OK };
 	char seen[FIELD_KEEP_MAX];
@@ -601,8 +622,8 @@ enum from_verdict from_read(struct slice body, struct address *mailbox, bool *di
 			      (plain.escapes && names_another(body, &r, &own, true)) ||
 			      encoded_names_another(&plain, &r, &own);
 	/*
-	 * A reader that knows no ISO-2022-JP takes the `(` of the way back to ASCII for a comment and
-	 * what stood in the Japanese for text: nothing there may look like somebody else.
+	 * A reader that knows no ISO-2022-JP takes the `(` of the way back to ASCII for a comment
+	 * and what stood in the Japanese for text: nothing there may look like somebody else.
 	 */
 	if (v == FROM_OK && plain.escapes && *display_is_address)
 		v = FROM_AMBIGUOUS;

@@ -1,7 +1,8 @@
 /*
- * The one address that a From: or Sender: field names — or the reason why it can't be said for sure.
- * Two independent readings must agree: strict RFC 5322 3.4, and the way simple clients do it, "the last
- * <…>, else the first address-like token" (R8). Japanese display names are opaque (R9). Pure.
+ * The one address that a From: or Sender: field names — or the reason why it can't be said for
+ * sure. Two independent readings must agree: strict RFC 5322 3.4, and the way simple clients do
+ * it, "the last <…>, else the first address-like token" (R8). Japanese display names are opaque
+ * (R9). Pure.
  */
 #ifndef MAIL_FROM_H
 #define MAIL_FROM_H
@@ -11,7 +12,7 @@
 enum from_verdict {		/* words for `reason=` by from_verdict_name */
 	FROM_OK,
 	FROM_EMPTY,		/* nothing but blanks and comments */
-	FROM_SYNTAX,		/* unparsable: unterminated quote, comment, angle, escape; stray characters */
+	FROM_SYNTAX,		/* unterminated quote, comment, angle, escape; stray characters */
 	FROM_SEVERAL,		/* more than one mailbox */
 	FROM_GROUP,
 	FROM_ROUTE,		/* <@a,@b:u@d> */
@@ -23,9 +24,10 @@ enum from_verdict {		/* words for `reason=` by from_verdict_name */
 const char *from_verdict_name(enum from_verdict v);
 
 /*
- * `body` is the field's body, folding included (CRLF before a blank). On FROM_OK *mailbox is the address, well-formed.
- * *display_is_address says that the display name (or a comment) holds something that looks like another address (R9), also
- * within an encoded-word; set also when the verdict is not FROM_OK.
+ * `body` is the field's body, folding included (CRLF before a blank). On FROM_OK *mailbox is the
+ * address, well-formed. *display_is_address says that the display name (or a comment) holds
+ * something that looks like another address (R9), also within an encoded-word; set also when the
+ * verdict is not FROM_OK.
  */
 enum from_verdict from_read(struct slice body, struct address *mailbox, bool *display_is_address);
 

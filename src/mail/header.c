@@ -45,9 +45,15 @@ static enum header_field find_field(struct slice name)
 	};
 	enum header_field f = FIELD_FROM;
 
-	while (f < FIELD_OTHER && !slice_equal(name, names[f]))
+	while (f < FIELD_OTHER &&
+	       (name.len != names[f].len || memcmp(name.at, names[f].at, name.len) != 0))
 		f++;
 	return f;
+}
+
+static uint16_t saturate(size_t n)
+{
+	return (uint16_t)(n < UINT16_MAX ? n : UINT16_MAX);
 }
 
 /* Puts what fits behind the *len octets in text; false when it had to be cut. */
@@ -114,25 +120,36 @@ static size_t read_start(struct header *h, struct slice s)
 	return 0;
 }
 
+static bool is_name_octet(char c)
+{
+	return ascii_is_print(c) && c != ' ' && c != ':';
+}
+
+static void keep_name(struct header *h, struct slice s)
+{
+	for (size_t i = 0; i < s.len && h->name_len + i < sizeof(h->name); i++)
+		h->name[h->name_len + i] = ascii_fold(s.at[i]);
+	h->name_len = saturate(h->name_len + s.len);
+}
+
 static size_t read_name(struct header *h, struct slice s)
 {
-	char c = s.at[0];
+	size_t n = 0;
 
-	if (c == ESC)
+	while (n < s.len && is_name_octet(s.at[n]))
+		n++;
+	keep_name(h, slice_first(s, n));
+	if (n == s.len)
+		return n;
+	if (s.at[n] == ESC)
 		h->defects |= HEADER_ESCAPE;
-	if (c == ':' && h->name_len > 0) {
+	if (s.at[n] == ':' && h->name_len > 0)
 		start_body(h);
-	} else if (ascii_is_blank(c)) {
+	else if (ascii_is_blank(s.at[n]))
 		h->state = BEFORE_COLON;
-	} else if (c == ':' || !ascii_is_print(c)) {
+	else
 		not_a_field(h);
-	} else {
-		if (h->name_len < sizeof(h->name))
-			h->name[h->name_len] = ascii_fold(c);
-		if (h->name_len < UINT16_MAX)
-			h->name_len++;
-	}
-	return 1;
+	return n + 1;
 }
 
 static size_t read_before_colon(struct header *h, struct slice s)
@@ -156,11 +173,6 @@ static size_t read_junk(struct header *h, struct slice s)
 	return s.len;
 }
 
-static uint16_t saturate(size_t n)
-{
-	return (uint16_t)(n < UINT16_MAX ? n : UINT16_MAX);
-}
-
 /* Octets of one line, without its CR LF. */
 static void read_octets(struct header *h, struct slice s)
 {
@@ -182,19 +194,20 @@ static void read_octets(struct header *h, struct slice s)
 		s = slice_skip(s, readers[h->state](h, s));
 }
 
-/* Without a branch per byte, since every header passes here. */
+/* Without a branch per octet, since every header passes here. */
 static unsigned find_controls(struct slice s)
 {
-	unsigned control = 0, cr = 0;
+	enum { C = HEADER_CONTROL, R = HEADER_BARE_CR_LF };
+	static const uint8_t kinds[256] = {
+		C, C, C, C, C, C, C, C, C, 0, C, C, C, R, C, C,		/* HTAB and CR */
+		C, C, C, C, C, C, C, C, C, C, C, 0, C, C, C, C,		/* ESC */
+		[0x7f] = C,
+	};
+	unsigned found = 0;
 
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned c = (unsigned char)s.at[i];
-
-		control |= (unsigned)(c < 0x20) & (unsigned)(c != '\t') & (unsigned)(c != ESC) & (unsigned)(c != '\r');
-		control |= (unsigned)(c == 0x7f);
-		cr |= (unsigned)(c == '\r');
-	}
-	return (control ? HEADER_CONTROL : 0u) | (cr ? HEADER_BARE_CR_LF : 0u);
+	for (size_t i = 0; i < s.len; i++)
+		found |= kinds[(unsigned char)s.at[i]];
+	return found;
 }
 
 /* A CR that no LF followed belongs to the line. */

@@ -7,9 +7,9 @@
 #include "mail/address.h"
 #include "mail/fields.h"
 
-#define HEADER_RETURNED_MAX	8192	/* octets of the original's header that go back: enough to recognise it */
+#define HEADER_RETURNED_MAX	8192	/* octets of the original's header that go back */
 #define BASE64_BLOCK		57	/* octets that make one line of 76: RFC 2045 6.8 */
-#define QUOTED_LINE_MAX		72	/* columns, so that `=XX` and the soft end stay within 76: RFC 2045 6.7 */
+#define QUOTED_LINE_MAX		72	/* columns; 76 with a soft end: RFC 2045 6.7 */
 #define FOLD_COLUMN		70	/* a blank behind it becomes a fold */
 #define DATE_SIZE		40
 #define PIECE_SIZE		1024		/* octets the sink gets at once */
@@ -149,7 +149,8 @@ static void put_field(struct writer *w, const char *name, struct slice value)
 
 static void put_encoded_word(struct writer *w, const char *utf8)
 {
-	char memory[BASE64_LENGTH(45)];	/* RFC 2047 2: an encoded-word has 75 octets at most, 12 are its frame */
+	/* RFC 2047 2: an encoded-word has 75 octets at most, 12 are its frame. */
+	char memory[BASE64_LENGTH(45)];
 	struct buffer word;
 
 	buffer_init(&word, memory, sizeof(memory));
@@ -250,7 +251,7 @@ static const struct words english = {
 		      "Your message could not be delivered to the recipients below.\r\n",
 	.cause = {
 		[REPORT_REFUSED] = "The next mail server refused it. It will not be sent again.",
-		[REPORT_EXPIRED] = "It was sent again and again until its time was over, without success.",
+		[REPORT_EXPIRED] = "It was tried again and again until its time was over.",
 	},
 	.to = "Recipient: ",
 	.host = "Server: ",
@@ -314,7 +315,8 @@ static void put_item(struct writer *w, const char *label, struct slice words)
 	put_text(w, "\r\n");
 }
 
-static void put_recipient_words(struct writer *w, const struct words *in, const struct report_recipient *to)
+static void put_recipient_words(struct writer *w, const struct words *in,
+				const struct report_recipient *to)
 {
 	const struct advice *a = find_advice(status_of(to));
 
@@ -347,13 +349,14 @@ static void write_words(struct writer *w, const struct report *r, unsigned langu
 {
 	bool ja = (languages & REPORT_JA) != 0;
 
-	start_part(w, r, ja ? "Content-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n" :
+	start_part(w, r, ja ? "Content-Type: text/plain; charset=UTF-8\r\n"
+			      "Content-Transfer-Encoding: base64\r\n" :
 			      "Content-Type: text/plain; charset=us-ascii\r\n");
 	w->base64 = ja;
 	if (ja)
 		put_words(w, r, &japanese);
 	if (languages == (REPORT_JA | REPORT_EN))
-		put_text(w, "\r\n----------------------------------------------------------------\r\n\r\n");
+		put_text(w, "\r\n--------------------------------------------------\r\n\r\n");
 	if (languages & REPORT_EN)
 		put_words(w, r, &english);
 	flush_block(w);
@@ -414,7 +417,10 @@ static bool next_line(struct slice *rest, struct slice *line)
 	return true;
 }
 
-/* A line that could pass for a boundary, is over-long or not plain text makes the part quoted-printable. */
+/*
+ * A line that could pass for a boundary, is over-long or not plain text makes the part
+ * quoted-printable.
+ */
 static bool is_plain_line(struct slice line)
 {
 	if (line.len > DATA_LINE_MAX || slice_starts(line, SLICE_OF("--")))
@@ -455,7 +461,8 @@ static void put_quoted_line(struct writer *w, struct slice line)
 	for (size_t i = 0; i < line.len; i++) {
 		unsigned char c = (unsigned char)line.at[i];
 		char code[3] = { '=', hex[c >> 4], hex[c & 15] };
-		struct slice s = stays_itself(line, i) ? slice_bytes(line.at + i, 1) : slice_bytes(code, 3);
+		bool itself = stays_itself(line, i);
+		struct slice s = itself ? slice_bytes(line.at + i, 1) : slice_bytes(code, 3);
 
 		if (column + s.len > QUOTED_LINE_MAX) {
 			put_text(w, "=\r\n");

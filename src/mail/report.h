@@ -1,7 +1,7 @@
 /*
- * Return mail: multipart/report; report-type=delivery-status (RFC 3462, 3464) in Japanese, English, or both, with the
- * words of the server that refused and the header of the mail that comes back. Pure; written in pieces to a sink,
- * since it may be larger than any buffer here.
+ * Return mail: multipart/report; report-type=delivery-status (RFC 3462, 3464) in Japanese,
+ * English, or both, with the words of the server that refused and the header of the mail that
+ * comes back. Pure; written in pieces to a sink, since it may be larger than any buffer here.
  */
 #ifndef MAIL_REPORT_H
 #define MAIL_REPORT_H
@@ -17,8 +17,8 @@ enum report_cause {
 
 struct report_recipient {
 	struct slice address;		/* Final-Recipient: rfc822; … */
-	struct slice status;		/* "5.1.1"; enhanced code of the reply or derived from its first digit */
-	struct slice diagnostic;	/* the server's words, as received, without CR LF; may be empty */
+	struct slice status;		/* "5.1.1": of report_status; empty: by the cause */
+	struct slice diagnostic;	/* the server's words, without CR LF; may be empty */
 	struct slice remote;		/* host that said so; may be empty */
 	enum report_cause cause;
 };
@@ -34,22 +34,22 @@ struct report {
 	int zone;			/* minutes east */
 	const struct report_recipient *recipients;
 	size_t recipient_count;
-	struct slice header;		/* header block of the original, wire form (dot-stuffed, CRLF); may be cut */
+	struct slice header;		/* of the original, wire form (dot-stuffed); may be cut */
 };
 
 /* Takes a piece; false ends the writing. */
 typedef bool report_sink(void *context, struct slice piece);
 
 /*
- * Writes the whole mail in wire form (CRLF, dot-stuffed, without the final dot), 7-bit clean: Japanese is Base64 of UTF-8, the Subject an
- * encoded-word, foreign words are made printable. Auto-Submitted: auto-replied (RFC 3834) is set. False when the
- * sink said so.
+ * Writes the whole mail in wire form (CRLF, dot-stuffed, without the final dot), 7-bit clean:
+ * Japanese is Base64 of UTF-8, the Subject an encoded-word, foreign words are made printable.
+ * Auto-Submitted: auto-replied (RFC 3834) is set. False when the sink said so.
  */
 bool report_write(const struct report *r, report_sink *sink, void *context);
 
 /*
- * The enhanced status code (RFC 3463) at the start of a reply's text, when it fits the code's class; else "4.0.0"
- * or "5.0.0". The result points into text or at a constant.
+ * The enhanced status code (RFC 3463) at the start of a reply's text, when it fits the code's
+ * class; else "4.0.0" or "5.0.0". The result points into text or at a constant.
  */
 struct slice report_status(unsigned code, struct slice text);
 

@@ -295,6 +295,9 @@ static void take_answers(struct helper *h)
 
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
+		/* Told once, when it died with requests unread; what it answered before lies behind. */
+		if (n < 0 && errno == ECONNRESET)
+			continue;
 		/* An answer without a question is not our helper any more. */
 		if (n <= 0 || h->pending == 0) {
 			died(h);

@@ -485,6 +485,8 @@ static void mark_down(struct relay *r, unsigned route, const char *words, bool l
 	int64_t delay = retry_delay(r->settings, state->failures);
 	struct record line;
 
+	if (is_down(r, route))
+		return;			/* connections that were tried at once fail as one */
 	state->failures++;
 	state->down_until = now(r) + delay;
 	state->last_failure = clock_wall();

@@ -442,13 +442,6 @@ static void on_cram(struct smtp_client *c, struct slice text, struct smtp_client
 	go(c, AT_CHALLENGED);
 }
 
-static void on_rset(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
-{
-	(void)text, (void)event;
-	c->rset_due = false;
-	go(c, AT_MAIL);
-}
-
 static void advance(struct smtp_client *c)
 {
 	struct smtp_client_transaction *t = &c->transaction;
@@ -565,7 +558,7 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_READY] = { .stage = STAGE_MAIL,
 		.on = { NONSENSE, NONSENSE, NONSENSE, NONSENSE } },
 	[AT_RSET] = { .stage = STAGE_RSET, .command = "RSET",
-		.on = { DO(on_rset), NONSENSE, REFUSED, REFUSED } },
+		.on = { TO(AT_MAIL), NONSENSE, REFUSED, REFUSED } },
 	[AT_MAIL] = { .stage = STAGE_MAIL, .command = "MAIL FROM:<", .put_rest = put_sender,
 		.on = { DO(on_mail), NONSENSE, DO(on_message_refused), DO(on_message_refused) } },
 	[AT_RCPT] = { .stage = STAGE_RCPT, .command = "RCPT TO:<", .put_rest = put_recipient,

@@ -2,26 +2,30 @@
 
 #include "smtp/server.h"	/* enum smtp_phase */
 
-#define IN(phase)	(1u << (phase))
-#define ALWAYS		(IN(PHASE_START) | IN(PHASE_READY) | IN(PHASE_MAIL) | IN(PHASE_RCPT))
-#define TRANSACTION	(IN(PHASE_MAIL) | IN(PHASE_RCPT))
+/* Where a verb is legal: bits of enum smtp_phase. */
+enum {
+	READY		= 1 << PHASE_READY,
+	TRANSACTION	= 1 << PHASE_MAIL | 1 << PHASE_RCPT,
+	ALWAYS		= 1 << PHASE_START | READY | TRANSACTION,
+	NEVER		= 0
+};
 
 static const struct verb_row rows[] = {
-	[VERB_HELO]	= { SLICE("HELO"),	VERB_HELO,	ALWAYS,			0 },
-	[VERB_EHLO]	= { SLICE("EHLO"),	VERB_EHLO,	ALWAYS,			0 },
-	[VERB_MAIL]	= { SLICE("MAIL"),	VERB_MAIL,	IN(PHASE_READY),	VERB_NEEDS_AUTH | VERB_TAKES_PATH },
-	[VERB_RCPT]	= { SLICE("RCPT"),	VERB_RCPT,	TRANSACTION,		VERB_TAKES_PATH },
-	[VERB_DATA]	= { SLICE("DATA"),	VERB_DATA,	TRANSACTION,		VERB_NO_ARGUMENT | VERB_ENDS_PIPELINE },
-	[VERB_RSET]	= { SLICE("RSET"),	VERB_RSET,	ALWAYS,			VERB_NO_ARGUMENT },
-	[VERB_NOOP]	= { SLICE("NOOP"),	VERB_NOOP,	ALWAYS,			0 },
-	[VERB_VRFY]	= { SLICE("VRFY"),	VERB_VRFY,	ALWAYS,			0 },
-	[VERB_EXPN]	= { SLICE("EXPN"),	VERB_EXPN,	0,			0 },
-	[VERB_HELP]	= { SLICE("HELP"),	VERB_HELP,	ALWAYS,			0 },
-	[VERB_QUIT]	= { SLICE("QUIT"),	VERB_QUIT,	ALWAYS,			VERB_ENDS_SESSION },
-	[VERB_STARTTLS]	= { SLICE("STARTTLS"),	VERB_STARTTLS,	IN(PHASE_READY),	VERB_NO_ARGUMENT | VERB_ENDS_PIPELINE },
-	[VERB_AUTH]	= { SLICE("AUTH"),	VERB_AUTH,	IN(PHASE_READY),	VERB_IS_SECRET },
-	[VERB_BDAT]	= { SLICE("BDAT"),	VERB_BDAT,	0,			VERB_ENDS_SESSION },
-	[VERB_UNKNOWN]	= { SLICE(""),		VERB_UNKNOWN,	0,			0 },
+	[VERB_HELO]	= { SLICE("HELO"), VERB_HELO, ALWAYS, 0 },
+	[VERB_EHLO]	= { SLICE("EHLO"), VERB_EHLO, ALWAYS, 0 },
+	[VERB_MAIL]	= { SLICE("MAIL"), VERB_MAIL, READY, VERB_NEEDS_AUTH | VERB_TAKES_PATH },
+	[VERB_RCPT]	= { SLICE("RCPT"), VERB_RCPT, TRANSACTION, VERB_TAKES_PATH },
+	[VERB_DATA]	= { SLICE("DATA"), VERB_DATA, TRANSACTION, VERB_NO_ARGUMENT | VERB_ENDS_PIPELINE },
+	[VERB_RSET]	= { SLICE("RSET"), VERB_RSET, ALWAYS, VERB_NO_ARGUMENT },
+	[VERB_NOOP]	= { SLICE("NOOP"), VERB_NOOP, ALWAYS, 0 },
+	[VERB_VRFY]	= { SLICE("VRFY"), VERB_VRFY, ALWAYS, 0 },
+	[VERB_EXPN]	= { SLICE("EXPN"), VERB_EXPN, NEVER, 0 },
+	[VERB_HELP]	= { SLICE("HELP"), VERB_HELP, ALWAYS, 0 },
+	[VERB_QUIT]	= { SLICE("QUIT"), VERB_QUIT, ALWAYS, VERB_ENDS_SESSION },
+	[VERB_STARTTLS]	= { SLICE("STARTTLS"), VERB_STARTTLS, READY, VERB_NO_ARGUMENT | VERB_ENDS_PIPELINE },
+	[VERB_AUTH]	= { SLICE("AUTH"), VERB_AUTH, READY, VERB_IS_SECRET },
+	[VERB_BDAT]	= { SLICE("BDAT"), VERB_BDAT, NEVER, VERB_ENDS_SESSION },
+	[VERB_UNKNOWN]	= { SLICE(""), VERB_UNKNOWN, NEVER, 0 },
 };
 
 const struct verb_row *command_row(enum verb verb)
@@ -65,7 +69,13 @@ static bool is_upper_hex(char c)
 	return ascii_is_digit(c) || (c >= 'A' && c <= 'F');
 }
 
-/* RFC 3461 section 4: xtext. Only its form is checked: who a mail is from is never taken from here (R28). */
+/* `+HH` at the start of s. */
+static bool is_hexchar(struct slice s)
+{
+	return s.len >= 3 && is_upper_hex(s.at[1]) && is_upper_hex(s.at[2]);
+}
+
+/* RFC 3461 section 4: xtext. Only its form counts: it never says who a mail is from (R28). */
 static enum reply take_auth(struct slice value, struct mail_arguments *out)
 {
 	(void)out;
@@ -76,7 +86,7 @@ static enum reply take_auth(struct slice value, struct mail_arguments *out)
 			return REPLY_SYNTAX;
 		if (value.at[i] != '+')
 			continue;
-		if (value.len - i < 3 || !is_upper_hex(value.at[i + 1]) || !is_upper_hex(value.at[i + 2]))
+		if (!is_hexchar(slice_skip(value, i)))
 			return REPLY_SYNTAX;
 		i += 2;
 	}
@@ -98,10 +108,15 @@ static bool is_parameter(struct slice word)
 {
 	size_t end = slice_find(word, '=');
 
-	for (size_t i = 0; i < word.len; i++)
-		if (!ascii_is_print(word.at[i]) || (i < end && !ascii_is_alnum(word.at[i]) && (i == 0 || word.at[i] != '-')))
+	if (end == 0 || word.at[0] == '-')
+		return false;
+	for (size_t i = 0; i < end; i++)
+		if (!ascii_is_alnum(word.at[i]) && word.at[i] != '-')
 			return false;
-	return end > 0;
+	for (size_t i = end; i < word.len; i++)
+		if (!ascii_is_print(word.at[i]))
+			return false;
+	return true;
 }
 
 static enum reply take_parameter(struct slice word, unsigned *seen, struct mail_arguments *out)
@@ -135,13 +150,19 @@ static enum reply take_parameters(struct slice text, struct mail_arguments *out)
 
 /* What address_parse_path says, in the words of MAIL and of RCPT. */
 static const enum reply sender_refusals[] = {
-	[ADDRESS_OK] = REPLY_NONE, [ADDRESS_SYNTAX] = REPLY_SENDER_SYNTAX, [ADDRESS_TOO_LONG] = REPLY_SENDER_SYNTAX,
-	[ADDRESS_NON_ASCII] = REPLY_SENDER_NON_ASCII, [ADDRESS_ROUTE] = REPLY_SENDER_ROUTE,
+	[ADDRESS_OK]		= REPLY_NONE,
+	[ADDRESS_SYNTAX]	= REPLY_SENDER_SYNTAX,
+	[ADDRESS_TOO_LONG]	= REPLY_SENDER_SYNTAX,
+	[ADDRESS_NON_ASCII]	= REPLY_SENDER_NON_ASCII,
+	[ADDRESS_ROUTE]		= REPLY_SENDER_ROUTE,
 };
 
 static const enum reply recipient_refusals[] = {
-	[ADDRESS_OK] = REPLY_NONE, [ADDRESS_SYNTAX] = REPLY_RECIPIENT_SYNTAX, [ADDRESS_TOO_LONG] = REPLY_RECIPIENT_SYNTAX,
-	[ADDRESS_NON_ASCII] = REPLY_RECIPIENT_NON_ASCII, [ADDRESS_ROUTE] = REPLY_RECIPIENT_ROUTE,
+	[ADDRESS_OK]		= REPLY_NONE,
+	[ADDRESS_SYNTAX]	= REPLY_RECIPIENT_SYNTAX,
+	[ADDRESS_TOO_LONG]	= REPLY_RECIPIENT_SYNTAX,
+	[ADDRESS_NON_ASCII]	= REPLY_RECIPIENT_NON_ASCII,
+	[ADDRESS_ROUTE]		= REPLY_RECIPIENT_ROUTE,
 };
 
 /* `KEYWORD<path>`, then the end or a blank and *parameters. */

@@ -75,6 +75,7 @@ unsigned reply_code(enum reply id);
 
 /*
  * Appends the whole reply with CRLF; `argument` (may be empty) takes the place of `%` in the text, made printable.
+ * Addresses and queue ids are given bare: the angle brackets are the text's.
  * With enhanced false the enhanced code is left out. False when there is no room.
  */
 bool reply_put(struct buffer *out, enum reply id, struct slice argument, bool enhanced);

@@ -56,13 +56,15 @@ bool sasl_login(struct slice user, struct slice password, struct smtp_login *log
 	return sasl_is_identity(user) && is_word(password, PASSWORD_MAX);
 }
 
-/* [authzid] NUL authcid NUL passwd; a third NUL would be part of the password, where none is allowed. */
+/* [authzid] NUL authcid NUL passwd; a third NUL would be in the password, where none is allowed. */
 bool sasl_plain(struct slice message, struct smtp_login *login)
 {
 	struct slice rest = message;
 
 	login->mechanism = SASL_PLAIN;
-	if (!slice_cut(&rest, '\0', &login->authzid) || !slice_cut(&rest, '\0', &login->authcid) || !rest.at)
+	if (!slice_cut(&rest, '\0', &login->authzid))
+		return false;
+	if (!slice_cut(&rest, '\0', &login->authcid) || !rest.at)
 		return false;
 	login->password = rest;
 	return login->authzid.len <= LOGIN_MAX && sasl_is_identity(login->authcid) &&

@@ -10,7 +10,7 @@
 #include "smtp/line.h"
 #include "smtp/sasl.h"
 
-#define WHO_MAX	(HOST_MAX + 128)	/* octets of the first line of EHLO: two names, 30 of text */
+#define WHO_MAX	(HOST_MAX + 128)	/* octets of EHLO's first line: two names, 30 of text */
 
 /* Whose answer an AUTH exchange waits for. */
 enum auth_step { STEP_NONE, STEP_PLAIN, STEP_LOGIN_USER, STEP_LOGIN_PASSWORD, STEP_CRAM_MD5 };
@@ -28,8 +28,8 @@ struct turn {
 static const struct slice no_argument = { NULL, 0 };
 
 /*
- * A refused command whose group went on behind it ends the session: what stands there was meant as content or as TLS,
- * and its sender may be somebody else than the client (R34).
+ * A refused command whose group went on behind it ends the session: what stands there was meant as
+ * content or as TLS, and its author may be somebody else than the client (R34).
  */
 static void say(struct smtp_server *s, struct buffer *out, enum reply reply, struct slice argument)
 {
@@ -38,6 +38,8 @@ static void say(struct smtp_server *s, struct buffer *out, enum reply reply, str
 	if (reply_code(reply) >= 500 && ++s->errors > SMTP_ERRORS_MAX)
 		reply = REPLY_TOO_MANY_ERRORS;
 	code = reply_code(reply);
+	if (code == 421)	/* RFC 5321 4.2.3: it is the host that says so, whatever the command was about */
+		argument = s->settings->hostname;
 	reply_put(out, reply, argument, s->settings->enhanced_codes);
 	if (code == 421 || (code >= 400 && s->early))
 		s->phase = PHASE_CLOSED;
@@ -56,7 +58,8 @@ static void ask(const struct turn *t, enum smtp_server_event_type type)
 
 /* The session */
 
-void smtp_server_init(struct smtp_server *s, const struct smtp_server_settings *settings, const char nonce[16])
+void smtp_server_init(struct smtp_server *s, const struct smtp_server_settings *settings,
+		      const char nonce[16])
 {
 	*s = (struct smtp_server){ .settings = settings };
 	memcpy(s->nonce, nonce, sizeof s->nonce - 1);
@@ -126,7 +129,7 @@ static bool starttls_offered(const struct smtp_server *s)
 	return s->settings->starttls && !s->secured && !s->authenticated;
 }
 
-/* `HOST Hello [CLIENT], pleased to meet you`; the name is not demanded: the seed's client gives none (R22). */
+/* The client's name is not demanded: the seed's gives none (R22). */
 static void put_who(const struct smtp_server *s, struct buffer *who)
 {
 	buffer_put(who, s->settings->hostname);
@@ -165,7 +168,9 @@ static void do_helo(const struct turn *t)
 
 static void put_extensions(const struct smtp_server *s, struct buffer *lines)
 {
-	buffer_putf(lines, "PIPELINING\nSIZE %" PRIu64 "\n8BITMIME\n", s->settings->max_message_size);
+	buffer_put_text(lines, "PIPELINING\n");
+	buffer_putf(lines, "SIZE %" PRIu64 "\n", s->settings->max_message_size);
+	buffer_put_text(lines, "8BITMIME\n");
 	if (starttls_offered(s))
 		buffer_put_text(lines, "STARTTLS\n");
 	if (s->settings->enhanced_codes)
@@ -222,9 +227,9 @@ static void do_help(const struct turn *t)
 		const struct verb_row *row = command_row((enum verb)v);
 
 		if (row->phases)
-			buffer_putf(&names, "%s%.*s", buffer_length(&names) ? " " : "", SLICE_ARGS(row->name));
+			buffer_putf(&names, "%.*s ", SLICE_ARGS(row->name));
 	}
-	say(t->s, t->out, REPLY_HELP, buffer_bytes(&names));
+	say(t->s, t->out, REPLY_HELP, slice_trim(buffer_bytes(&names)));
 }
 
 static void do_quit(const struct turn *t)
@@ -253,8 +258,9 @@ static void do_starttls(const struct turn *t)
 
 static void login_failed(struct smtp_server *s, struct buffer *out)
 {
-	s->auth_failed++;
-	say(s, out, s->auth_failed >= s->settings->auth_failures ? REPLY_AUTH_TOO_MANY : REPLY_AUTH_FAILED, no_argument);
+	bool last = ++s->auth_failed >= s->settings->auth_failures;
+
+	say(s, out, last ? REPLY_AUTH_TOO_MANY : REPLY_AUTH_FAILED, no_argument);
 }
 
 static void take_login(const struct turn *t, bool good, const struct smtp_login *login)
@@ -272,7 +278,9 @@ static void take_login(const struct turn *t, bool good, const struct smtp_login 
 /* The same text each time it is asked for, until `challenges` goes up. */
 static void put_challenge(const struct smtp_server *s, struct buffer *b)
 {
-	buffer_putf(b, "<%" PRIu32 ".%s@%.*s>", s->challenges, s->nonce, SLICE_ARGS(s->settings->hostname));
+	buffer_putf(b, "<%" PRIu32 ".%s@", s->challenges, s->nonce);
+	buffer_put(b, s->settings->hostname);
+	buffer_put_text(b, ">");
 }
 
 static void challenge_cram_md5(const struct turn *t)
@@ -327,8 +335,9 @@ static void take_user(const struct turn *t, struct slice user)
 static void take_password(const struct turn *t, struct slice password)
 {
 	struct smtp_login login = { .mechanism = SASL_LOGIN };
+	struct slice user = slice_bytes(t->s->credentials, t->s->authcid_len);
 
-	take_login(t, sasl_login(slice_bytes(t->s->credentials, t->s->authcid_len), password, &login), &login);
+	take_login(t, sasl_login(user, password, &login), &login);
 }
 
 /* The challenge is written again behind the response; both fit, or the response is none of ours. */
@@ -336,8 +345,9 @@ static void take_cram_md5(const struct turn *t, struct slice message)
 {
 	struct smtp_login login = { .mechanism = SASL_CRAM_MD5 };
 	struct buffer challenge;
+	size_t room = sizeof t->s->credentials - message.len;
 
-	buffer_init(&challenge, t->s->credentials + message.len, sizeof t->s->credentials - message.len);
+	buffer_init(&challenge, t->s->credentials + message.len, room);
 	put_challenge(t->s, &challenge);
 	login.challenge = buffer_bytes(&challenge);
 	take_login(t, !challenge.overflow && sasl_cram_md5(message, &login), &login);
@@ -361,7 +371,7 @@ static enum auth_step first_step(unsigned mechanism)
 	return mechanism == SASL_LOGIN ? STEP_LOGIN_USER : STEP_CRAM_MD5;
 }
 
-/* RFC 4954 section 4: cancelled, no base64, or taken. `credentials` holds the user already when a password comes. */
+/* RFC 4954 section 4. When a password comes, `credentials` holds the user already. */
 static void take_response(const struct turn *t, struct slice coded)
 {
 	struct smtp_server *s = t->s;
@@ -382,7 +392,8 @@ static void take_response(const struct turn *t, struct slice coded)
 	}
 }
 
-static enum reply auth_refusal(const struct smtp_server *s, unsigned mechanism, bool has_name, bool has_initial)
+static enum reply auth_refusal(const struct smtp_server *s, unsigned mechanism, bool has_name,
+			       bool has_initial)
 {
 	if (s->authenticated)
 		return REPLY_AUTH_ALREADY;
@@ -477,7 +488,7 @@ static void mail_done(struct smtp_server *s, unsigned kind)
 		s->phase = PHASE_MAIL;
 }
 
-/* A recipient taken is not counted: a thousand of them are one message, and the recipients have a bound of their own. */
+/* A recipient taken is not counted: a thousand may be one message, with a bound of their own. */
 static void rcpt_done(struct smtp_server *s, unsigned kind)
 {
 	if (kind != 2)
@@ -505,11 +516,14 @@ static void end_done(struct smtp_server *s, unsigned kind)
 
 /* By the event that was answered; `kind` is the first digit of the reply. */
 static void (*const done[])(struct smtp_server *s, unsigned kind) = {
-	[SMTP_SERVER_MAIL] = mail_done, [SMTP_SERVER_RCPT] = rcpt_done, [SMTP_SERVER_DATA] = data_done,
-	[SMTP_SERVER_END] = end_done,
+	[SMTP_SERVER_MAIL]	= mail_done,
+	[SMTP_SERVER_RCPT]	= rcpt_done,
+	[SMTP_SERVER_DATA]	= data_done,
+	[SMTP_SERVER_END]	= end_done,
 };
 
-void smtp_server_answer(struct smtp_server *s, struct buffer *out, enum reply reply, struct slice argument)
+void smtp_server_answer(struct smtp_server *s, struct buffer *out, enum reply reply,
+			struct slice argument)
 {
 	uint8_t event = s->waiting;
 
@@ -535,8 +549,8 @@ static enum dot dot_kind(struct slice in)
 }
 
 /*
- * Octets of the line at the start of `in`, with its LF; without one, all but a CR at the end, whose LF may
- * come yet. Only CRLF ends a line: what other servers take for a line end here is how mails are smuggled.
+ * Octets of the line at the start of `in`, with its LF; without one, all but a CR at the end, whose
+ * LF may come yet. Only CRLF ends a line: by what others take for a line end mails are smuggled.
  */
 static size_t content_line(struct smtp_server *s, struct slice in)
 {
@@ -552,7 +566,7 @@ static size_t content_line(struct smtp_server *s, struct slice in)
 	return has_lf ? lf + 1 : text.len;
 }
 
-/* Octets at the start of `in` that are content for certain. *ended: the end of the content follows them. */
+/* Octets at the start of `in` that are content for certain. *ended: the end follows them. */
 static size_t content_length(struct smtp_server *s, struct slice in, bool *ended)
 {
 	size_t at = 0, line = 1;
@@ -594,9 +608,18 @@ static size_t take_content(const struct turn *t, struct slice in)
 /* Commands */
 
 static void (*const handlers[])(const struct turn *t) = {
-	[VERB_HELO] = do_helo, [VERB_EHLO] = do_ehlo, [VERB_MAIL] = do_mail, [VERB_RCPT] = do_rcpt, [VERB_DATA] = do_data,
-	[VERB_RSET] = do_rset, [VERB_NOOP] = do_noop, [VERB_VRFY] = do_vrfy, [VERB_HELP] = do_help, [VERB_QUIT] = do_quit,
-	[VERB_STARTTLS] = do_starttls, [VERB_AUTH] = do_auth,
+	[VERB_HELO]	= do_helo,
+	[VERB_EHLO]	= do_ehlo,
+	[VERB_MAIL]	= do_mail,
+	[VERB_RCPT]	= do_rcpt,
+	[VERB_DATA]	= do_data,
+	[VERB_RSET]	= do_rset,
+	[VERB_NOOP]	= do_noop,
+	[VERB_VRFY]	= do_vrfy,
+	[VERB_HELP]	= do_help,
+	[VERB_QUIT]	= do_quit,
+	[VERB_STARTTLS]	= do_starttls,
+	[VERB_AUTH]	= do_auth,
 };
 
 static bool is_text(struct slice s)
@@ -608,7 +631,8 @@ static bool is_text(struct slice s)
 }
 
 /* What the table of verbs says about a command here and now: handlers see legal ones only. */
-static enum reply refusal_of(const struct smtp_server *s, const struct verb_row *row, struct slice argument)
+static enum reply refusal_of(const struct smtp_server *s, const struct verb_row *row,
+			     struct slice argument)
 {
 	if (s->verbs > SMTP_VERBS_MAX)
 		return REPLY_TOO_MANY_ERRORS;
@@ -656,10 +680,10 @@ static size_t give_up(const struct turn *t, enum reply reply, size_t used)
 static size_t take_line(struct turn *t, struct slice in)
 {
 	struct smtp_server *s = t->s;
+	size_t max = s->auth_step ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX, used = 0;
 	struct slice line;
-	size_t used = 0;
 
-	switch (line_read(in, s->auth_step ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX, &s->scanned, &line, &used)) {
+	switch (line_read(in, max, &s->scanned, &line, &used)) {
 	case LINE_MORE:
 		return 0;
 	case LINE_TOO_LONG:
@@ -688,7 +712,8 @@ static size_t take_turn(struct turn *t, struct slice in)
 	return 0;
 }
 
-size_t smtp_server_feed(struct smtp_server *s, struct slice in, struct buffer *out, struct smtp_server_event *event)
+size_t smtp_server_feed(struct smtp_server *s, struct slice in, struct buffer *out,
+			struct smtp_server_event *event)
 {
 	struct turn t = { s, out, event, { NULL, 0 } };
 	size_t used = 0, n;

@@ -115,7 +115,9 @@ size_t smtp_server_feed(struct smtp_server *s, struct slice in, struct buffer *o
 
 /*
  * Answers MAIL, RCPT, DATA, END with a reply of that command's; the session's phase follows from the
- * reply's first digit. A 421 ends the session (SMTP_SERVER_CLOSE at the next feed). `argument` as in reply_put.
+ * reply's first digit: a refused DATA, and END in any case, end the transaction without SMTP_SERVER_RESET. A 421 ends
+ * the session (SMTP_SERVER_CLOSE at the next feed), and so does a refusal beyond SMTP_ERRORS_MAX, which a 421
+ * takes the place of. `argument` as in reply_put: an address or a queue id without brackets.
  */
 void smtp_server_answer(struct smtp_server *s, struct buffer *out, enum reply reply, struct slice argument);
 /* Answers LOGIN with REPLY_AUTH_OK, REPLY_AUTH_FAILED, REPLY_AUTH_TEMPORARY. Wipes the credentials. */

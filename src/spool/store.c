@@ -134,6 +134,17 @@ static int free_slot(const struct store *st)
 }
 
 /* Never-written files go before all others: they are the oldest there can be. */
+static void insert(struct store *st, struct segment *g)
+{
+	unsigned at = 0;
+
+	while (at < st->idle_count && st->idle[at]->sequence == 0)
+		at++;
+	memmove(st->idle + at + 1, st->idle + at, (st->idle_count - at) * sizeof(st->idle[0]));
+	st->idle[at] = g;
+	st->idle_count++;
+}
+
 static int create(struct store *st)
 {
 	char name[NAME_SIZE];
@@ -152,9 +163,7 @@ static int create(struct store *st)
 		return error;
 	}
 	add(st, (unsigned)slot, fd, st->segment_size);
-	memmove(st->idle + 1, st->idle, st->idle_count * sizeof(st->idle[0]));
-	st->idle[0] = &st->slots[slot];
-	st->idle_count++;
+	insert(st, &st->slots[slot]);
 	st->dir_dirty = true;
 	return 0;
 }

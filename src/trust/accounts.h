@@ -5,7 +5,8 @@
  * ignored. A secret is {SCRAM-SHA-256}iterations,salt,stored,server (Base64), {CRAM-MD5}hex, or
  * {PLAIN}text without blanks and colons; without any, the account can't log in. Options are
  * level=, login=, action= and comment=, with one blank between; without any, the last colon may
- * be left out. Local parts are dot-strings (RFC 5321 4.1.2): no doubled dots (R67), no `*`.
+ * be left out. Local parts are dot-strings (RFC 5321 4.1.2): no doubled dots (R67), no `*`, no
+ * `#` in front.
  */
 #ifndef TRUST_ACCOUNTS_H
 #define TRUST_ACCOUNTS_H

@@ -78,7 +78,7 @@ static bool is_line_of(struct slice line, const struct address_key *key)
 	struct slice address;
 	struct address_key k;
 
-	return line.len > 0 && line.at[0] != '#' && slice_cut(&line, ':', &address) &&
+	return slice_cut(&line, ':', &address) &&
 	       address_key_of(address, &k) && address_key_equal(&k, key);
 }
 

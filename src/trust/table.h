@@ -66,7 +66,7 @@ bool table_no_memory(struct fault *f);
 
 /*
  * An address that may stand in our tables: a dot-string (no quoting needed, no doubled dots), no
- * `*`.
+ * `*`, no `#` in front.
  */
 bool table_address(struct slice text, struct address_key *key);
 

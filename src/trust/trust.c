@@ -164,6 +164,9 @@ bool table_address(struct slice text, struct address_key *key)
 	if (!address_key_of(text, key))
 		return false;
 	local = address_key_local(key);
+	/* Its line would be a comment. */
+	if (local.len > 0 && local.at[0] == '#')
+		return false;
 	for (size_t i = 0; i < local.len; i++) {
 		bool is_dot = local.at[i] == '.';
 

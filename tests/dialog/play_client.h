@@ -1,7 +1,7 @@
 /*
- * Plays the glue around a client session, for dialogues and the fuzzer: what the session sends and tells is
- * collected; what it asks for is done when play_act is called, at the end of a group of replies, so that the
- * outcome can't depend on how the group was cut.
+ * Plays the glue around a client session, for dialogues and the fuzzer: what the session sends and
+ * tells is collected; what it asks for is done when play_act is called, at the end of a group of
+ * replies, so that the outcome can't depend on how the group was cut.
  */
 #ifndef DIALOG_PLAY_CLIENT_H
 #define DIALOG_PLAY_CLIENT_H
@@ -61,15 +61,17 @@ static void play_send(struct play *p)
 static void play_tell(struct play *p, const struct smtp_client_event *e)
 {
 	const char *stage = smtp_client_stage_name(e->stage);
+	const char *what = e->type == SMTP_CLIENT_SENT ? "sent" : "failed";
+	struct slice text = upstream_text(e->reply);
 
 	if (e->type == SMTP_CLIENT_RECIPIENT)
 		buffer_putf(&p->events, "recipient %u", e->recipient);
 	else if (e->type == SMTP_CLIENT_CLOSED)
 		buffer_put_text(&p->events, "closed");
 	else
-		buffer_putf(&p->events, "%s %s", e->type == SMTP_CLIENT_SENT ? "sent" : "failed", stage);
+		buffer_putf(&p->events, "%s %s", what, stage);
 	if (e->type != SMTP_CLIENT_CLOSED)
-		buffer_putf(&p->events, " %u %.*s", e->reply->code, SLICE_ARGS(upstream_text(e->reply)));
+		buffer_putf(&p->events, " %u %.*s", e->reply->code, SLICE_ARGS(text));
 	if (smtp_client_in_doubt(&p->client))
 		buffer_put_text(&p->events, " (in doubt)");
 	play_must(buffer_put_text(&p->events, "\n"), "the session tells without end");
@@ -114,7 +116,8 @@ static void play_drive(struct play *p)
 		size_t used = smtp_client_feed(&p->client, buffer_bytes(&p->in), &p->out, &e);
 
 		play_must(used <= held, "more used than given");
-		play_must(e.type != SMTP_CLIENT_ROOM || buffer_length(&p->out) > 0, "no room in an empty buffer");
+		play_must(e.type != SMTP_CLIENT_ROOM || buffer_length(&p->out) > 0,
+			  "no room in an empty buffer");
 		buffer_take(&p->in, used);
 		play_send(p);
 		play_take(p, &e);
@@ -136,15 +139,18 @@ static void play_feed(struct play *p, struct slice octets)
 
 static void play_content(struct play *p)
 {
-	const char *content = p->open_content ? "Subject: test\r\n\r\nbody" : "Subject: test\r\n\r\nbody\r\n";
+	bool crlf = !p->open_content;
 
-	buffer_put_text(&p->sent, content);
-	play_must(smtp_client_content_end(&p->client, &p->out, !p->open_content), "no room for the dot");
+	buffer_put_text(&p->sent, "Subject: test\r\n\r\nbody");
+	buffer_put_text(&p->sent, crlf ? "\r\n" : "");
+	play_must(smtp_client_content_end(&p->client, &p->out, crlf), "no room for the dot");
 }
 
 /* Does what has been asked for; false when that is nothing. */
 static bool play_act(struct play *p)
 {
+	struct slice hex = SLICE_OF(PLAY_HEX);
+
 	if (p->over)
 		return false;
 	if (p->tls) {
@@ -152,7 +158,7 @@ static bool play_act(struct play *p)
 		smtp_client_secured(&p->client);
 		p->secured = true;
 	} else if (p->challenged) {
-		play_must(smtp_client_respond(&p->client, &p->out, SLICE_OF(PLAY_HEX)), "no room to respond");
+		play_must(smtp_client_respond(&p->client, &p->out, hex), "no room to respond");
 	} else if (p->content) {
 		play_content(p);
 	} else if (p->ready && p->mail_next < p->mail_count) {

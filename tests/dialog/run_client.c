@@ -1,15 +1,16 @@
 /*
- * Dialogues of the client session with an upstream: run_client FILE... (tests/dialog/script.h). S lines are what the
- * upstream says: each group of them is fed whole, octet by octet, and cut at every pair of places (a long one at every
- * place), and all again with as little room for output as the case allows. C lines are what the session must have sent when the next group
- * comes, E lines what it must have told (play_client.h).
+ * Dialogues of the client session with an upstream: run_client FILE... (tests/dialog/script.h). S
+ * lines are what the upstream says: each group of them is fed whole, octet by octet, and cut at every
+ * pair of places (a long one at every place), and all again with little room for output. C lines are
+ * what the session must have sent when the next group comes, E lines what it must have told
+ * (play_client.h).
  *
  * Words of a case:	starttls | secured | open | quit
  *			auth MECHANISM...	(user and password are `user` and `secret`)
  *			user TEXT | password TEXT
  *			room N			octets of `out` in the second round, 64 if not said
- *			mail SENDER SIZE RECIPIENT...	`<>` is the null sender; SIZE with a `8` behind a slash
- *						asks for 8BITMIME: `100/8`
+ *			mail SENDER SIZE RECIPIENT...	`<>` is the null sender; `100/8` for SIZE asks
+ *						for 8BITMIME
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,12 +143,15 @@ static void feed_cut(struct slice octets, const struct cut *cut, size_t group)
 	}
 }
 
-/* All S lines from step i on, as one. */
+/* All S lines from step i on, as one; settings between them have had their turn. */
 static size_t gather(const struct script_case *c, size_t i, struct text *octets)
 {
-	for (; i < c->count && (c->steps[i].kind == SCRIPT_SERVER || c->steps[i].kind == SCRIPT_WORDS); i++)
+	for (; i < c->count; i++) {
 		if (c->steps[i].kind == SCRIPT_SERVER)
 			text_add(octets, text_bytes(&c->steps[i].text));
+		else if (c->steps[i].kind != SCRIPT_WORDS)
+			break;
+	}
 	return i;
 }
 
@@ -156,7 +160,8 @@ static bool expect_sent(const struct script_step *step)
 	struct slice want = text_bytes(&step->text), got = buffer_bytes(&play.sent);
 
 	if (!slice_starts(got, want)) {
-		printf("\tline %u: sent instead: %.*s\n", step->line, SLICE_ARGS(slice_first(got, 120)));
+		printf("\tline %u: sent instead: %.*s\n", step->line,
+		       SLICE_ARGS(slice_first(got, 120)));
 		return false;
 	}
 	buffer_take(&play.sent, want.len);
@@ -182,8 +187,8 @@ static bool expect_nothing_more(unsigned line)
 
 	if (sent.len == 0 && told.len == 0)
 		return true;
-	printf("\tbefore line %u: also sent: %.*s told: %.*s\n", line, SLICE_ARGS(slice_first(sent, 120)),
-	       SLICE_ARGS(slice_first(told, 120)));
+	printf("\tbefore line %u: also sent: %.*s told: %.*s\n", line,
+	       SLICE_ARGS(slice_first(sent, 120)), SLICE_ARGS(slice_first(told, 120)));
 	return false;
 }
 
@@ -265,7 +270,8 @@ static bool run_case(const struct script *s, const struct script_case *c)
 		play.room = rooms[i];
 		if (run_cut(c, &whole) && run_cut(c, &octets) && run_pairs(c))
 			continue;
-		printf("%s:%u: %s: failed with room for %zu\n", s->file, c->line, c->name, play.room);
+		printf("%s:%u: %s: failed with room for %zu\n", s->file, c->line, c->name,
+		       play.room);
 		return false;
 	}
 	return true;

@@ -1,7 +1,7 @@
 /*
  * From: whenever from_read is sure, a reader that works in another way finds the same address: it
- * blots out Japanese, then comments, then quoted strings, and looks at what is left. It does so twice,
- * with 8-bit octets as they are and as Shift_JIS.
+ * blots out Japanese, then comments, then quoted strings, and looks at what is left. It does so
+ * twice, with 8-bit octets as they are and as Shift_JIS.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +90,10 @@ static void blot_quoted(void)
 	}
 }
 
-/* The place of the address in what is left: all between the only pair of angles, else all that is no blank. */
+/*
+ * The place of the address in what is left: all between the only pair of angles, else all that is
+ * no blank.
+ */
 static struct slice find_address(void)
 {
 	struct slice s = slice_bytes(text, len);
@@ -104,7 +107,8 @@ static struct slice find_address(void)
 		s = slice_skip(slice_first(s, greater), less + 1);
 	}
 	s = slice_trim(s);
-	require(slice_find(s, ' ') == s.len && slice_find(s, ',') == s.len && slice_find(s, ';') == s.len);
+	for (size_t i = 0; i < s.len; i++)
+		require(memchr(" ,;", s.at[i], 3) == NULL);
 	return s;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The header reader: the same result whole, octet by octet and cut anywhere; and without a defect the
- * From: fields are those that a reader of whole lines finds. The first octets of the input
+ * The header reader: the same result whole, octet by octet and cut anywhere; and without a defect
+ * the From: fields are those that a reader of whole lines finds. The first octets of the input
  * say where to cut and how large the header may be.
  */
 #include <stdlib.h>
@@ -22,8 +22,8 @@ static void require_same(const struct header *a, const struct header *b)
 {
 	require(a->defects == b->defects && a->size == b->size && a->ended && b->ended);
 	require(memcmp(a->count, b->count, sizeof(a->count)) == 0);
-	for (int f = FIELD_FROM; f <= FIELD_OTHER; f++)
-		require(slice_equal(header_body(a, (enum header_field)f), header_body(b, (enum header_field)f)));
+	for (enum header_field f = FIELD_FROM; f <= FIELD_OTHER; f++)
+		require(slice_equal(header_body(a, f), header_body(b, f)));
 }
 
 /* The next line without CRLF and the dot of the wire; false at the empty line. */

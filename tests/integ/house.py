@@ -71,7 +71,7 @@ class Gate:
         self.sections = {
             "server": {
                 "hostname": "mail.test-sample.jp", "domains": "test-sample.jp",
-                "accounts": self.accounts, "spool": self.dir / "spool", "spool_size": "16M",
+                "accounts": self.accounts, "spool": self.dir / "spool", "spool_size": "16M", "max_message_size": "8M",
                 "control": self.dir / "sock", "user": "root",
             },
             "listen submission": {

@@ -11,10 +11,16 @@
 #define U1	"user1@test-sample.jp"
 #define U2	"user2@test-sample.jp"
 
-/* ISO-2022-JP: "Yamada" in kanji; a katakana word whose octets are `%<%>%@`; back to ASCII and to JIS-Roman. */
+/*
+ * ISO-2022-JP: "Yamada" in kanji; a katakana word whose octets are `%<%>%@`; back to ASCII and to
+ * JIS-Roman.
+ */
 #define YAMADA	"\033$B;3ED\033(B"
 #define ZEZODA	"\033$B%<%>%@\033(B"
-/* Shift_JIS: a blank of full width ends in `@`, the length mark in `[`, three common characters in `\`. */
+/*
+ * Shift_JIS: a blank of full width ends in `@`, the length mark in `[`, three common characters
+ * in `\`.
+ */
 #define SJ_BLANK "\x81@"
 #define SJ_MARK	"\x81["
 #define SJ_SO	"\x83\\"
@@ -174,6 +180,8 @@ static void refuses_japanese_holes(void **state)
 		{ " \033$A;3ED\033(B <" U1 ">", FROM_SYNTAX, NULL, false },
 		{ " \033[31mTaro <" U1 ">", FROM_SYNTAX, NULL, false },
 		/* a yen sign or a backslash */
+		{ " \"\033$B;3ED\033(Ja\\b\" <" U1 ">", FROM_SYNTAX, NULL, false },
+		{ " \"\033$B;3ED\033(Ja\033(B\\b\" <" U1 ">", FROM_OK, NULL, false },
 		{ " \"\033$B;3ED\033(J\\\" <" U1 ">", FROM_SYNTAX, NULL, false },
 		/* somebody else for who knows no ISO-2022-JP */
 		{ " \033$B<" U2 ">\033(B <" U1 ">", FROM_AMBIGUOUS, NULL, true },
@@ -194,6 +202,9 @@ static void refuses_japanese_holes(void **state)
 		{ " <=?UTF-8?B?dXNlcjE=?=@test-sample.jp>", FROM_NON_ASCII, NULL, false },
 		{ " =?UTF-8?B?dXNlcjFAdGVzdC1zYW1wbGUuanA=?=", FROM_NO_DOMAIN, NULL, false },
 		{ " <=?UTF-8?B?dXNlcjFAdGVzdC1zYW1wbGUuanA=?=>", FROM_NO_DOMAIN, NULL, false },
+		/* a single octet of Shift_JIS, and a lead octet without a second */
+		{ " \"\xb1\\\" <" U1 ">", FROM_SYNTAX, NULL, false },
+		{ " \"\xe5\x90\x8d\" <" U1 ">", FROM_OK, NULL, false },
 		/* Shift_JIS ends the quoted string, octets don't */
 		{ " \"\x95\\\" <" U1 ">", FROM_AMBIGUOUS, NULL, false },
 		{ " \"\x95\\\" <" U2 ">, \" <" U1 ">", FROM_AMBIGUOUS, NULL, true },

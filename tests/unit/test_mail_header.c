@@ -229,7 +229,10 @@ static void keeps_fields_up_to_their_bound(void **state)
 	assert_int_equal(defects_of_field("To:", FIELD_KEEP_MAX + 1), 0);
 }
 
-/* R8: two From: 60 KiB apart are found; one behind the limit is not read, but the message has a defect. */
+/*
+ * R8: two From: 60 KiB apart are found; one behind the limit is not read, but the message has a
+ * defect.
+ */
 static void keeps_to_the_size_of_the_header(void **state)
 {
 	static char wire[70000];

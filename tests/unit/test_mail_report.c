@@ -169,7 +169,7 @@ static void writes_one_language(void **state)
 	assert_true(holds("\r\nSubject: Undelivered mail\r\n"));
 	assert_true(holds("Content-Type: text/plain; charset=us-ascii\r\n\r\nThis is the mail relay"));
 	assert_true(holds("\r\n  Recipient: late@example.org\r\n"));
-	assert_true(holds("It was sent again and again"));
+	assert_true(holds("It was tried again and again"));
 	assert_false(holds("base64"));
 	r.languages = 0;
 	write_it(&r);

@@ -1,6 +1,7 @@
 #include "net_common.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 
 #include "net/dial.h"
 
@@ -54,6 +55,21 @@ static int listening(uint16_t *port)
 	return fd;
 }
 
+/* A bare chroot has no /etc/hosts. */
+static bool lacks_localhost(const char *host)
+{
+	struct addrinfo *list;
+
+	if (strcmp(host, "localhost") != 0)
+		return false;
+	if (getaddrinfo(host, NULL, NULL, &list) == 0) {
+		freeaddrinfo(list);
+		return false;
+	}
+	fprintf(stderr, "SKIPPED: this machine doesn't know localhost\n");
+	return true;
+}
+
 static struct dial *begin(const char *host, uint16_t port, const char *bind_to, struct result *r)
 {
 	*r = (struct result){ .fd = -2 };
@@ -82,6 +98,8 @@ static void test_connects(void **state)
 		char expected[32];
 		int peer;
 
+		if (lacks_localhost(hosts[i]))
+			continue;
 		assert_non_null(begin(hosts[i], port, "", &r));
 		await(&r);
 		assert_string_equal(r.error, "");
@@ -143,6 +161,8 @@ static void test_failures(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct result r;
 
+		if (lacks_localhost(rows[i].host))
+			continue;
 		assert_non_null(begin(rows[i].host, port, rows[i].bind_to, &r));
 		await(&r);
 		assert_int_equal(r.fd, -1);

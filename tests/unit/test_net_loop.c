@@ -13,7 +13,7 @@ struct probe {
 	unsigned wants, readies, timeouts, reaps;
 	short last;
 	bool drain, die, postpone;
-	struct probe *kill, *add;
+	struct probe *kill, *kill_late, *add;
 };
 
 static void want(struct watch *w)
@@ -55,8 +55,8 @@ static void reap(struct watch *w)
 	struct probe *p = (struct probe *)(void *)w;
 
 	p->reaps++;
-	if (p->kill)
-		p->kill->watch.dead = true;
+	if (p->kill_late)
+		p->kill_late->watch.dead = true;
 }
 
 static struct probe probe(struct loop *l)
@@ -152,6 +152,35 @@ static void test_dead_hears_nothing(void **state)
 	loop_free(l);
 }
 
+/* Nor what has come for it already; and one that is dead before the turn makes nobody wait. */
+static void test_dead_with_events(void **state)
+{
+	struct loop *l = loop_new(4);
+	struct probe a = probe(l), b = probe(l);
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	a.fd = b.fd = ends[0];
+	a.events = b.events = POLLIN;
+	a.kill = &b;
+	loop_add(l, &a.watch);
+	loop_add(l, &b.watch);
+	assert_int_equal(loop_turn(l), 0);
+	assert_int_equal(a.readies, 1);
+	assert_int_equal(b.readies, 0);
+	assert_int_equal(b.reaps, 1);
+	a.kill = NULL;
+	a.events = 0;
+	a.watch.dead = true;
+	assert_int_equal(loop_turn(l), 0);
+	assert_int_equal(a.reaps, 1);
+	loop_free(l);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* A reap that ends others: they go in the same turn, whichever side they are on. */
 static void test_reap_kills(void **state)
 {
@@ -163,8 +192,8 @@ static void test_reap_kills(void **state)
 	loop_add(l, &a.watch);
 	loop_add(l, &b.watch);
 	loop_add(l, &c.watch);
-	b.kill = &c;
-	c.kill = &a;
+	b.kill_late = &c;
+	c.kill_late = &a;
 	assert_int_equal(loop_turn(l), 0);
 	assert_int_equal(loop_count(l), 0);
 	assert_int_equal(a.reaps + b.reaps + c.reaps, 3);
@@ -235,7 +264,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limit), cmocka_unit_test(test_ready_and_error),
-		cmocka_unit_test(test_dead_hears_nothing), cmocka_unit_test(test_reap_kills),
+		cmocka_unit_test(test_dead_hears_nothing), cmocka_unit_test(test_dead_with_events),
+		cmocka_unit_test(test_reap_kills),
 		cmocka_unit_test(test_added_joins_next_turn), cmocka_unit_test(test_drip),
 		cmocka_unit_test(test_earliest_deadline),
 	};

@@ -52,7 +52,7 @@ static void turn(struct stream *s, bool input)
 
 	if (stream_ready(s) && input)
 		stream_read(s);
-	if (!p.events || poll(&p, 1, 1) <= 0)
+	if (!p.events || poll(&p, 1, s == &b) <= 0)
 		return;
 	if (p.revents & (POLLERR | POLLHUP))
 		p.revents |= p.events;
@@ -248,8 +248,11 @@ static void begin_tls(const char *name)
 
 static void shake(void)
 {
-	for (int i = 0; i < 1000 && (a.state == STREAM_HANDSHAKE || b.state == STREAM_HANDSHAKE); i++)
+	for (int i = 0; i < 1000 && (a.state == STREAM_HANDSHAKE || b.state == STREAM_HANDSHAKE); i++) {
+		if (a.state == STREAM_FAILED || b.state == STREAM_FAILED)
+			return;
 		turns(1);
+	}
 }
 
 static void open_tls(void)
@@ -354,7 +357,7 @@ static char pattern(size_t i)
  */
 static void test_partial_writes(void **state)
 {
-	const size_t total = 600000;
+	const size_t total = 300000;
 	size_t sent = 0, got = 0;
 	int small = 4096;
 
@@ -362,7 +365,6 @@ static void test_partial_writes(void **state)
 	need_certificates();
 	open_tls();
 	setsockopt(a.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-	setsockopt(b.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	while (got < total) {
 		struct buffer *out = stream_output(&a);
 		bool blocked = false;

@@ -423,7 +423,7 @@ static void a_421_ends_it(void **unused)
 	make_mail(&d);
 	feed(&d, "RCPT TO:<x@y.example>\r\n");
 	answer(&d, REPLY_SHUTDOWN);
-	assert_said(&d, "421");
+	assert_said(&d, "421 4.3.2 h.example shutting down\r\n");
 	assert_int_equal(feed(&d, "NOOP\r\n"), SMTP_SERVER_CLOSE);
 }
 

@@ -11,7 +11,8 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /* Octets of `in` up to the end of the reply, given `step` more at a time. */
-static enum upstream_status read_in_steps(struct upstream *u, struct slice in, size_t step, size_t *total)
+static enum upstream_status read_in_steps(struct upstream *u, struct slice in, size_t step,
+					  size_t *total)
 {
 	enum upstream_status status = UPSTREAM_MORE;
 	size_t given = 0, used;
@@ -115,20 +116,22 @@ static void line_length(void **unused)
 		size_t len;		/* with CRLF */
 		enum upstream_status status;
 	} rows[] = {
-		{ SMTP_REPLY_LINE_MAX, UPSTREAM_LAST }, { SMTP_REPLY_LINE_MAX + 1, UPSTREAM_TOO_LONG },
+		{ SMTP_REPLY_LINE_MAX, UPSTREAM_LAST },
+		{ SMTP_REPLY_LINE_MAX + 1, UPSTREAM_TOO_LONG },
 	};
 
 	(void)unused;
 	for (size_t i = 0; i < COUNT(rows); i++)
 		for (size_t step = 1; step < sizeof(line); step += 500) {
 			struct upstream u = { .scanned = 0 };
+			struct slice in;
 			size_t used;
 
 			memset(line, 'x', sizeof(line));
 			memcpy(line, "250 ", 4);
 			memcpy(line + rows[i].len - 2, "\r\n", 2);
-			assert_int_equal(read_in_steps(&u, slice_bytes(line, rows[i].len), step, &used),
-					 rows[i].status);
+			in = slice_bytes(line, rows[i].len);
+			assert_int_equal(read_in_steps(&u, in, step, &used), rows[i].status);
 			if (rows[i].status == UPSTREAM_LAST)
 				assert_int_equal(u.reply.len, SMTP_REPLY_TEXT_MAX);
 		}
@@ -136,13 +139,13 @@ static void line_length(void **unused)
 
 static void line_count(void **unused)
 {
+	struct slice in = SLICE_OF("250-xxxxxxxxxx\r\n"), text;
 	struct upstream u = { .scanned = 0 };
-	struct slice text;
 	size_t used;
 
 	(void)unused;
 	for (int i = 0; i < SMTP_REPLY_LINES_MAX; i++) {
-		assert_int_equal(upstream_read(&u, SLICE_OF("250-xxxxxxxxxx\r\n"), &text, &used), UPSTREAM_LINE);
+		assert_int_equal(upstream_read(&u, in, &text, &used), UPSTREAM_LINE);
 		assert_int_equal(u.lines, i + 1);
 	}
 	assert_int_equal(u.reply.len, SMTP_REPLY_TEXT_MAX);

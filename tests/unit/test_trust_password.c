@@ -106,9 +106,23 @@ static void cram_responses(void **unused)
 	assert_false(password_check_cram(a, challenge, SLICE_OF("4bce3fd8023c775b347c0fbc96b7a809")));
 	assert_false(password_check_cram(a, challenge, SLICE_OF("4bce3fd8023c775b347c0fbc96b7a8 8")));
 	assert_false(password_check_cram(a, challenge, SLICE_OF("")));
-	/* Nobody's context is made of a word in the source: it must open nothing. */
-	assert_false(password_check_cram(NULL, challenge, SLICE_OF("00000000000000000000000000000000")));
 	trust_free(t);
+}
+
+/* Who has no secret is checked against a word that stands in the source: it must open nothing. */
+static void nobody_has_no_password(void **unused)
+{
+	static const struct slice challenge = SLICE("<1@x>");
+	uint8_t context[DIGEST_CRAM_SIZE], digest[DIGEST_MD5_SIZE];
+	char hex[2 * DIGEST_MD5_SIZE + 1];
+
+	(void)unused;
+	assert_true(digest_cram_context(SLICE_OF("nobody"), context));
+	assert_true(digest_cram_finish(context, challenge, digest));
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	assert_true(cram_check(context, challenge, slice_of(hex)));
+	assert_false(password_check_cram(NULL, challenge, slice_of(hex)));
 }
 
 static bool check(const struct trust_account *a, struct slice password)
@@ -175,6 +189,7 @@ static void refuses_what_is_no_password(void **unused)
 {
 	struct trust *t = f0_start(F0_ACCOUNTS);
 	char lengthy[PASSWORD_MAX + 1] = "user1234";
+	struct password_job job;
 
 	(void)unused;
 	assert_false(check(accounts_at(t, 0), slice_bytes("user1234\0", 9)));
@@ -183,6 +198,10 @@ static void refuses_what_is_no_password(void **unused)
 	assert_false(check(NULL, SLICE_OF("user1234")));
 	assert_false(check(NULL, SLICE_OF("")));
 	assert_true(check(accounts_at(t, 0), SLICE_OF("user1234")));
+	password_job(accounts_at(t, 0), SLICE_OF("user1234"), &job);
+	assert_true(password_check(&job));
+	job.hopeless = true;
+	assert_false(password_check(&job));
 	trust_free(t);
 }
 
@@ -208,7 +227,8 @@ static void same_work_for_all(void **unused)
 static void remembers(void **unused)
 {
 	struct trust *t = f0_start(F0_ACCOUNTS "mfp1@test-sample.jp::\n");
-	struct trust *changed = f0_start(U1 ":{PLAIN}other:\n" U2 ":{PLAIN}user2345:\n");
+	struct trust *changed = f0_start(U1 ":{PLAIN}other:\n" U2 ":{PLAIN}user2345:\n"
+					 "twin@test-sample.jp:{PLAIN}user2345:\n");
 	struct password_memo *m = password_memo_new(), *other = password_memo_new();
 	const struct trust_account *u1 = accounts_at(t, 0), *u2 = accounts_at(t, 1);
 
@@ -226,6 +246,7 @@ static void remembers(void **unused)
 	assert_false(password_memo_knows(m, accounts_at(changed, 0), SLICE_OF("user1234")));
 	password_memo_add(m, u2, SLICE_OF("user2345"));
 	assert_true(password_memo_knows(m, accounts_at(changed, 1), SLICE_OF("user2345")));
+	assert_false(password_memo_knows(m, accounts_at(changed, 2), SLICE_OF("user2345")));
 	password_memo_add(m, accounts_at(t, 2), SLICE_OF("x"));
 	assert_false(password_memo_knows(m, accounts_at(t, 2), SLICE_OF("x")));
 	password_memo_add(m, NULL, SLICE_OF("x"));
@@ -266,6 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scram_like_dovecot), cmocka_unit_test(scram_of_the_standard),
 		cmocka_unit_test(cram_like_dovecot), cmocka_unit_test(cram_responses),
+		cmocka_unit_test(nobody_has_no_password),
 		cmocka_unit_test(checks), cmocka_unit_test(refuses_what_is_no_password),
 		cmocka_unit_test(same_work_for_all), cmocka_unit_test(remembers),
 		cmocka_unit_test(memo_is_bounded_and_keeps_the_last),
