@@ -21,10 +21,17 @@ struct gate {				/* an open listening socket */
 	const struct ingest_listen *listen;	/* in settings */
 };
 
+/* Who is in which slot, apart from the sessions: counted at each accept, so it has to be small. */
+struct guest {
+	struct ip_address client;
+	bool here;
+};
+
 struct ingest {
 	struct session_house house;
 	struct ingest_settings *settings;
 	struct session *sessions;
+	struct guest *guests;		/* slot_count, as sessions */
 	unsigned *free_slots, free_count, slot_count;
 	struct gate *gates[LISTENERS_MAX];
 	unsigned gate_count;
@@ -34,7 +41,10 @@ static void session_closed(void *context, struct session *s)
 {
 	struct ingest *i = context;
 
-	i->free_slots[i->free_count++] = (unsigned)(s - i->sessions);
+	unsigned slot = (unsigned)(s - i->sessions);
+
+	i->guests[slot].here = false;
+	i->free_slots[i->free_count++] = slot;
 }
 
 static struct ip_address peer_address(const struct sockaddr_storage *peer)
@@ -54,8 +64,7 @@ static unsigned sessions_of(const struct ingest *i, const struct ip_address *cli
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < i->slot_count; k++)
-		n += i->sessions[k].settings && !i->sessions[k].watch.dead &&
-		     i->sessions[k].stream.fd >= 0 && same_address(&i->sessions[k].client, client);
+		n += i->guests[k].here && same_address(&i->guests[k].client, client);
 	return n;
 }
 
@@ -85,7 +94,7 @@ static void welcome(struct gate *g, int fd, const struct sockaddr_storage *peer)
 {
 	struct ingest *i = g->ingest;
 	struct ip_address client = peer_address(peer);
-	struct session *s;
+	unsigned slot;
 
 	if (!i->free_count) {
 		turn_away(i, fd, &client, REPLY_TOO_BUSY);
@@ -95,11 +104,13 @@ static void welcome(struct gate *g, int fd, const struct sockaddr_storage *peer)
 		turn_away(i, fd, &client, REPLY_TOO_MANY_FROM_CLIENT);
 		return;
 	}
-	s = &i->sessions[i->free_slots[--i->free_count]];
-	if (!session_open(s, &i->house, g->settings, g->listen, fd, &client)) {
+	slot = i->free_slots[--i->free_count];
+	if (!session_open(&i->sessions[slot], &i->house, g->settings, g->listen, fd, &client)) {
 		i->free_count++;
 		log_line(SEVERITY_ERR, "no room for a session");
+		return;
 	}
+	i->guests[slot] = (struct guest){ .client = client, .here = true };
 }
 
 static void gate_want(struct watch *w)
@@ -144,6 +155,7 @@ struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k,
 		return NULL;
 	i->slot_count = settings->max_sessions;
 	i->sessions = calloc(i->slot_count, sizeof(*i->sessions));
+	i->guests = calloc(i->slot_count, sizeof(*i->guests));
 	i->free_slots = calloc(i->slot_count, sizeof(*i->free_slots));
 	i->house = (struct session_house){
 		.loop = l, .blocks = blocks, .keeper = k, .hasher = hasher,
@@ -151,7 +163,7 @@ struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k,
 		.memo = password_memo_new(),
 		.closed = session_closed, .context = i,
 	};
-	if (!i->sessions || !i->free_slots || !i->house.transactions || !i->house.memo) {
+	if (!i->sessions || !i->guests || !i->free_slots || !i->house.transactions || !i->house.memo) {
 		ingest_free(i);
 		return NULL;
 	}
@@ -167,6 +179,7 @@ void ingest_free(struct ingest *i)
 	password_memo_free(i->house.memo);
 	pool_free(i->house.transactions);
 	free(i->free_slots);
+	free(i->guests);
 	free(i->sessions);
 	free(i);
 }
@@ -268,7 +281,7 @@ void ingest_shutdown(struct ingest *i)
 		i->gates[n]->watch.dead = true;
 	i->gate_count = 0;
 	for (unsigned n = 0; n < i->slot_count; n++)
-		if (i->sessions[n].house && i->sessions[n].stream.fd >= 0)
+		if (i->guests[n].here)
 			session_shutdown(&i->sessions[n]);
 }
 

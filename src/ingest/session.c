@@ -522,11 +522,22 @@ static void look_for_end(struct session *s)
 	}
 }
 
+/* Writing carries a handshake on as well as reading does. */
+static bool has_shaken(const struct session *s)
+{
+	return s->stage == STAGE_SHAKING && s->stream.state == STREAM_OPEN;
+}
+
+static bool reads_more(struct session *s)
+{
+	return s->stage == STAGE_TALK && !s->smtp.waiting && stream_ready(&s->stream) && stream_read(&s->stream);
+}
+
 /* Goes as far as it can without waiting. */
 static void session_turn(struct session *s)
 {
 	do {
-		if (s->stage == STAGE_SHAKING && s->stream.state == STREAM_OPEN)
+		if (has_shaken(s))
 			end_handshake(s);
 		if (s->stage == STAGE_LINGER)
 			stream_consume(&s->stream, stream_input(&s->stream).len);
@@ -534,8 +545,7 @@ static void session_turn(struct session *s)
 			talk(s);
 		stream_write(&s->stream);
 		after_output(s);
-	} while (!s->watch.dead && s->stage == STAGE_TALK && !s->smtp.waiting && stream_ready(&s->stream) &&
-		 stream_read(&s->stream));
+	} while (!s->watch.dead && (has_shaken(s) || reads_more(s)));
 	stream_rest(&s->stream);
 	look_for_end(s);
 }
@@ -685,8 +695,7 @@ bool session_open(struct session *s, struct session_house *house, struct ingest_
 		begin_tls(s);
 	else
 		greet(s);
-	stream_write(&s->stream);
-	stream_rest(&s->stream);
+	session_turn(s);
 	return true;
 }
 

@@ -221,6 +221,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	setrlimit(RLIMIT_CORE, &no_core);	/* R63: passwords are in memory */
 	if (tls_start())
 		return fault_set(f, STATUS_TEMPORARY, "no randomness for TLS");
+	log_open("sekimori", log_facility(SLICE_OF("mail")), SEVERITY_INFO, d->foreground);
 	d->config = config_read(path, true, notice, NULL, f);
 	if (!d->config)
 		return false;

@@ -85,6 +85,8 @@ static const int suites[] = {
 /* What differs between 2.28 and 3.6. */
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 
+#define ERR_VERSION	MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
+
 static const bool has_13 = true;
 
 static int start_psa(void)
@@ -132,6 +134,8 @@ static bool is_ticket(int code)
 }
 
 #else
+
+#define ERR_VERSION	MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION
 
 static const bool has_13 = false;
 
@@ -736,6 +740,7 @@ static const struct {
 	const char *words;
 } failures[] = {
 	{ MBEDTLS_ERR_SSL_CONN_EOF, "connection closed without the end of TLS (cut off?)" },
+	{ ERR_VERSION, "no version of TLS in common: 1.2 or later is needed" },
 	{ MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE,
 	  "the other side refused (TLS alert): it may not accept the certificate, version or ciphers" },
 };

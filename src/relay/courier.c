@@ -394,21 +394,31 @@ static void look_for_end(struct courier *c)
 	}
 }
 
+/* Writing carries a handshake on as well as reading does. */
+static bool has_shaken(const struct courier *c)
+{
+	return !c->watch.dead && c->stage == COURIER_SHAKING && c->stream.state == STREAM_OPEN;
+}
+
+static void end_handshake(struct courier *c)
+{
+	smtp_client_secured(&c->smtp);
+	c->stage = COURIER_TALKING;
+	c->deadline = patience(c);
+}
+
 static void turn(struct courier *c)
 {
 	c->in_turn = true;
-	if (c->stage == COURIER_SHAKING && c->stream.state == STREAM_OPEN) {
-		smtp_client_secured(&c->smtp);
-		c->stage = COURIER_TALKING;
-		c->deadline = patience(c);
-	}
 	do {
+		if (has_shaken(c))
+			end_handshake(c);
 		converse(c);
 		if (!c->watch.dead && c->sending)
 			send_content(c);
 		if (!c->watch.dead && c->stage != COURIER_DIALLING)
 			stream_write(&c->stream);
-	} while (talks(c) && stream_ready(&c->stream) && stream_read(&c->stream));
+	} while (has_shaken(c) || (talks(c) && stream_ready(&c->stream) && stream_read(&c->stream)));
 	look_for_end(c);
 	if (c->stage != COURIER_DIALLING)
 		stream_rest(&c->stream);
