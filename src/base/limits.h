@@ -38,7 +38,7 @@
 #define ACCOUNTS_MAX		4096	/* accounts and devices; 1000 are licensed, more are named in a warning */
 #define ACCOUNTS_LINE_MAX	1024	/* octets of a line of the accounts file: the longest legal one has some 950 */
 #define ACCOUNTS_FILE_MAX	4194304	/* octets of the accounts file: ACCOUNTS_MAX such lines */
-#define LOGIN_NAME_MAX		63	/* octets of login= in the accounts file */
+#define LOGIN_SHORT_MAX		63	/* octets of login= in the accounts file */
 #define COMMENT_MAX		63	/* octets of comment= in the accounts file */
 #define ALIASES_MAX		4096	/* rows of [alias] */
 #define ALIAS_ACCOUNTS_MAX	64	/* accounts that share one alias: a department */

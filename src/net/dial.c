@@ -32,7 +32,8 @@ struct target {
 
 enum { FOUND = 'F', FAILED = 'E' };
 
-_Static_assert(1 + RESOLVED_MAX * sizeof(struct target) <= HELPER_MESSAGE_MAX, "an answer has room");
+_Static_assert(1 + RESOLVED_MAX * sizeof(struct target) <= HELPER_MESSAGE_MAX,
+	       "an answer has room");
 _Static_assert(HOST_MAX < HELPER_MESSAGE_MAX, "a request has room");
 
 struct dial {
@@ -106,7 +107,8 @@ static size_t answer_found(char *answer, const struct addrinfo *list)
 		memset(&t, 0, sizeof(t));
 		if (len == 1 + RESOLVED_MAX * sizeof(t))
 			break;
-		if (a->ai_addrlen > sizeof(t.at) || (a->ai_family != AF_INET && a->ai_family != AF_INET6))
+		if (a->ai_addrlen > sizeof(t.at) ||
+		    (a->ai_family != AF_INET && a->ai_family != AF_INET6))
 			continue;
 		memcpy(&t.at, a->ai_addr, a->ai_addrlen);
 		t.len = a->ai_addrlen;
@@ -295,7 +297,8 @@ static void try_next(struct dial *d)
 		hang_up(d);
 		say(d, connect_words(error));
 	}
-	end(d, -1, d->error[0] != '\0' ? d->error : "no address of the family of the address to leave from");
+	end(d, -1, d->error[0] != '\0' ? d->error :
+					 "no address of the family of the address to leave from");
 }
 
 static void finish_attempt(struct dial *d)

@@ -383,7 +383,9 @@ bool helper_ask(struct helper *h, const void *request, size_t len, int fd, helpe
 {
 	size_t last = (h->first + h->pending) % HELPER_PENDING_MAX;
 
-	if (h->fd < 0 || h->watch.dead || h->pending == HELPER_PENDING_MAX || len > HELPER_MESSAGE_MAX)
+	if (h->fd < 0 || h->watch.dead)
+		return false;
+	if (h->pending == HELPER_PENDING_MAX || len > HELPER_MESSAGE_MAX)
 		return false;
 	if (!transmit(h->fd, request, len, fd))
 		return false;

@@ -12,7 +12,8 @@
 #define BACKLOG		128	/* connections the kernel keeps for us; Linux' usual SOMAXCONN of old */
 #define SPOILT_MAX	8	/* connections that ended before accept, skipped at one go */
 
-static bool parse_v4(struct slice host, in_port_t port, struct sockaddr_storage *out, socklen_t *len)
+static bool parse_v4(struct slice host, in_port_t port, struct sockaddr_storage *out,
+		     socklen_t *len)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = port };
 	char text[INET_ADDRSTRLEN];
@@ -24,7 +25,8 @@ static bool parse_v4(struct slice host, in_port_t port, struct sockaddr_storage 
 	return true;
 }
 
-static bool parse_v6(struct slice host, in_port_t port, struct sockaddr_storage *out, socklen_t *len)
+static bool parse_v6(struct slice host, in_port_t port, struct sockaddr_storage *out,
+		     socklen_t *len)
 {
 	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = port };
 	char text[INET6_ADDRSTRLEN];

@@ -106,7 +106,8 @@ short stream_events(const struct stream *s, bool input)
 
 bool stream_ready(const struct stream *s)
 {
-	return s->fd >= 0 && s->state == STREAM_OPEN && s->tls && tls_pending(s->tls) && has_room(s);
+	return s->fd >= 0 && s->state == STREAM_OPEN && s->tls && tls_pending(s->tls) &&
+	       has_room(s);
 }
 
 static void fail(struct stream *s, int error)

@@ -148,7 +148,8 @@ static void set_versions(mbedtls_ssl_config *conf, bool min_13, bool max_12)
 {
 	(void)min_13;
 	(void)max_12;
-	mbedtls_ssl_conf_min_version(conf, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+	mbedtls_ssl_conf_min_version(conf, MBEDTLS_SSL_MAJOR_VERSION_3,
+				     MBEDTLS_SSL_MINOR_VERSION_3);
 }
 
 static void set_groups(mbedtls_ssl_config *conf)
@@ -235,7 +236,8 @@ static bool load_certificates(mbedtls_x509_crt *crt, const char *path, struct fa
 		return false;
 	code = mbedtls_x509_crt_parse_file(crt, path);
 	if (code > 0)
-		return fault_set(f, STATUS_CONFIG, "%s: %d of its certificates are damaged", path, code);
+		return fault_set(f, STATUS_CONFIG, "%s: %d of its certificates are damaged", path,
+				 code);
 	return code == 0 || refuse_file(f, path, "no certificate in PEM", code);
 }
 
@@ -260,18 +262,19 @@ static bool load_key(mbedtls_pk_context *key, const char *path, struct fault *f)
 		return false;
 	code = parse_key(key, path);
 	if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
-		return fault_set(f, STATUS_CONFIG, "%s: the key is encrypted; store it without passphrase",
-				 path);
+		return fault_set(f, STATUS_CONFIG,
+				 "%s: the key is encrypted; store it without passphrase", path);
 	return code == 0 || refuse_file(f, path, "no private key in PEM", code);
 }
 
-static bool load_own(struct tls_context *c, const char *certificate, const char *key, struct fault *f)
+static bool load_own(struct tls_context *c, const char *certificate, const char *key,
+		     struct fault *f)
 {
 	if (!load_certificates(&c->own, certificate, f) || !load_key(&c->key, key, f))
 		return false;
 	if (!is_pair(&c->own, &c->key))
-		return fault_set(f, STATUS_CONFIG, "%s: does not fit the first certificate of %s", key,
-				 certificate);
+		return fault_set(f, STATUS_CONFIG, "%s: does not fit the first certificate of %s",
+				 key, certificate);
 	return true;
 }
 
@@ -280,8 +283,8 @@ static struct tls_context *context_new(bool min_13, struct fault *f)
 	struct tls_context *c;
 
 	if (min_13 && !has_13) {
-		fault_set(f, STATUS_CONFIG, "TLS 1.3 at least needs mbedTLS 3.6; this is built with "
-			  MBEDTLS_VERSION_STRING);
+		fault_set(f, STATUS_CONFIG, "TLS 1.3 at least needs mbedTLS 3.6; this is built "
+			  "with " MBEDTLS_VERSION_STRING);
 		return NULL;
 	}
 	c = calloc(1, sizeof(*c));
@@ -385,9 +388,11 @@ static bool load_rules(struct tls_context *c, const struct tls_client_rules *rul
 		return false;
 	if (c->pinned)
 		return parse_pin(rules->pin, c->pin) ||
-		       fault_set(f, STATUS_CONFIG, "pin \"%.100s\": not 64 hexadecimal digits", rules->pin);
+		       fault_set(f, STATUS_CONFIG, "pin \"%.100s\": not 64 hexadecimal digits",
+				 rules->pin);
 	if (!is_set(rules->ca))
-		return fault_set(f, STATUS_CONFIG, "TLS needs a CA file or a pin to know the server by");
+		return fault_set(f, STATUS_CONFIG,
+				 "TLS needs a CA file or a pin to know the server by");
 	return load_ca(&c->ca, rules->ca, f);
 }
 
@@ -395,7 +400,8 @@ static bool load_rules(struct tls_context *c, const struct tls_client_rules *rul
  * A pin is judged by verify() alone, which breaks the handshake off; mbedTLS' own verdict, that no CA is known, is
  * not asked for then.
  */
-static bool set_up_client(struct tls_context *c, mbedtls_ssl_config *conf, bool max_12, struct fault *f)
+static bool set_up_client(struct tls_context *c, mbedtls_ssl_config *conf, bool max_12,
+			  struct fault *f)
 {
 	if (!configure(c, conf, MBEDTLS_SSL_IS_CLIENT, max_12, f))
 		return false;
@@ -556,8 +562,8 @@ static void explain_future(struct tls *t, const mbedtls_x509_crt *crt, const cha
 {
 	const mbedtls_x509_time *d = &crt->valid_from;
 
-	complain(t, "%s is not yet valid, only from %04d-%02d-%02d: is the clock right?", whose, d->year,
-		 d->mon, d->day);
+	complain(t, "%s is not yet valid, only from %04d-%02d-%02d: is the clock right?", whose,
+		 d->year, d->mon, d->day);
 }
 
 static void explain_untrusted(struct tls *t, const mbedtls_x509_crt *crt, const char *whose)
@@ -742,7 +748,8 @@ static const struct {
 	{ MBEDTLS_ERR_SSL_CONN_EOF, "connection closed without the end of TLS (cut off?)" },
 	{ ERR_VERSION, "no version of TLS in common: 1.2 or later is needed" },
 	{ MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE,
-	  "the other side refused (TLS alert): it may not accept the certificate, version or ciphers" },
+	  "the other side refused (TLS alert): it may not accept the certificate, version or "
+	  "ciphers" },
 };
 
 static const char *failure_words(const struct tls *t, int code, char *space, size_t size)

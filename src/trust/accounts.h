@@ -23,7 +23,7 @@ struct trust_account {
 	struct trust_scram scram;
 	uint8_t cram[DIGEST_CRAM_SIZE];
 	char plain[PASSWORD_MAX + 1];
-	char login[LOGIN_NAME_MAX + 1];	/* further login name, or empty */
+	char login[LOGIN_SHORT_MAX + 1];	/* further login name, or empty */
 	char comment[COMMENT_MAX + 1];	/* for people; may hold UTF-8 */
 };
 
