@@ -1,5 +1,6 @@
 #include "relay/courier.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -336,27 +337,42 @@ static void content_failed(struct courier *c, ssize_t error)
 	group_done(c);
 }
 
-/* Copies from the spool as far as there is room; the dot once all is there. */
+/* Fills the output from the spool; the dot once all is there. Octets put, or -errno. */
+static ssize_t fill(struct courier *c, struct buffer *out)
+{
+	const struct spool_message *m = &c->attempt->message;
+	ssize_t total = 0, got;
+	size_t room;
+	char *at;
+
+	while (c->sent < m->size) {
+		at = buffer_reserve(out, &room);
+		if (!room)
+			return total;
+		got = spool_read(c->house->spool, m, c->sent, at, room);
+		if (got <= 0)
+			return got ? got : -EIO;
+		buffer_added(out, (size_t)got);
+		c->sent += (uint64_t)got;
+		total += got;
+	}
+	if (smtp_client_content_end(&c->smtp, out, m->envelope.ends_in_crlf))
+		c->sending = false;
+	return total;
+}
+
 static void send_content(struct courier *c)
 {
 	struct buffer *out;
-	size_t room;
-	ssize_t got;
-	char *at;
+	ssize_t put;
 
 	while (c->sending && (out = stream_output(&c->stream))) {
-		at = buffer_reserve(out, &room);
-		got = room ? spool_read(c->house->spool, &c->attempt->message, c->sent, at, room) : 0;
-		if (got < 0) {
-			content_failed(c, got);
+		put = fill(c, out);
+		if (put < 0) {
+			content_failed(c, put);
 			return;
 		}
-		buffer_added(out, (size_t)got);
-		c->sent += (uint64_t)got;
-		if (c->sent == c->attempt->message.size &&
-		    smtp_client_content_end(&c->smtp, out, c->attempt->message.envelope.ends_in_crlf))
-			c->sending = false;
-		if (got)
+		if (put)
 			c->deadline = patience(c);
 		stream_write(&c->stream);
 		if (stream_has_output(&c->stream) || c->stream.state != STREAM_OPEN)

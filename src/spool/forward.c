@@ -29,6 +29,15 @@ bool forward_helps(const struct spool *s)
 	       log_octets(st) > s->live + 2 * (uint64_t)st->segment_size;
 }
 
+/*
+ * A medium that fails to read may do better the next time; only what stays unreadable is given up: else it
+ * would hold the log for ever.
+ */
+static bool is_hopeless(struct spool *s, int error)
+{
+	return error == -EILSEQ || (error == -EIO && ++s->unreadable >= TRIES);
+}
+
 static void hole(struct spool *s, struct spool_extent *e)
 {
 	spool_report(s, "segment %u: damaged data at %u", (unsigned)e->segment, (unsigned)e->offset);
@@ -48,7 +57,10 @@ static int copy_extents(struct spool *s, uint64_t id, uint32_t tail, struct spoo
 		if (e->segment != tail)
 			continue;
 		*left -= *left < e->length ? *left : e->length;
-		if (journal_read_data(&s->journal, id, e, &data) < 0) {
+		error = journal_read_data(&s->journal, id, e, &data);
+		if (error < 0 && !is_hopeless(s, error))
+			return error;
+		if (error < 0) {
 			hole(s, e);
 			continue;
 		}
@@ -83,6 +95,7 @@ static int move_extents(struct spool *s, uint32_t at, struct commit *c, struct s
 		return error < 0 ? error : -EIO;
 	*left -= *left < m.commit_length ? *left : m.commit_length;
 	m.oldest = oldest_of(extents, c->extent_count, (uint32_t)(m.commit >> 32));
+	s->unreadable = 0;
 	s->moves[s->move_count++] = m;
 	return 0;
 }
@@ -101,7 +114,7 @@ static int move_read(struct spool *s, uint32_t at, struct commit *c, uint64_t *l
 	return error;
 }
 
-/* What can't be read now can't be delivered either; kept, it would hold the log for ever. */
+/* What can't be read can't be delivered either. */
 static int drop(struct spool *s, uint32_t at)
 {
 	char text[SPOOL_ID_TEXT];
@@ -122,11 +135,12 @@ static int move_message(struct spool *s, uint32_t at, uint64_t *left)
 	struct commit c;
 	int error = spool_read_commit(s, e, &c);
 
-	if (error == -EILSEQ || error == -EIO)
-		return drop(s, at);
 	if (error < 0)
+		return is_hopeless(s, error) ? drop(s, at) : error;
+	error = spool_read_outcome(s, e, record, &o);
+	if (error < 0 && error != -ENOENT && !is_hopeless(s, error))
 		return error;
-	if (spool_read_outcome(s, e, record, &o) == 0) {
+	if (error == 0) {
 		c.states = o.states;
 		c.reply = o.reply;
 		c.next_wall = o.next_wall;
@@ -174,7 +188,7 @@ void forward_step(struct spool *s)
 	for (at = st->log[0]->first; at != QUEUE_NONE && left > 0 && s->move_count < MOVES_MAX; at = next) {
 		next = queue_at(&s->queue, at)->after;
 		if (move(s, at, &left) < 0 || s->repair)
-			return;
+			break;
 	}
 	s->moves_end = journal_end(&s->journal);
 }

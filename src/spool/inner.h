@@ -51,6 +51,7 @@ struct spool {
 	struct move moves[MOVES_MAX];
 	unsigned move_count;
 	uint64_t moves_end;
+	unsigned unreadable;		/* reads that failed since one was moved */
 	uint64_t moved_at;		/* octets written when the last step was made */
 	uint8_t *scratch, *extra;	/* a COMMIT read; extents encoded */
 	size_t scratch_size, extra_size;

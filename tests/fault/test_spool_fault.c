@@ -12,7 +12,7 @@
 #include "work.h"
 
 #define WALL		1700000000
-#define MESSAGES	150u
+#define MESSAGES	100u
 #define TOGETHER	5u		/* writers in a group */
 
 enum fate { NOT_YET, REFUSED, UNHEARD, ACKNOWLEDGED, FINISHING, FINISHED };

@@ -191,7 +191,12 @@ static void test_commit_is_mail_in_the_queue(void **state)
 	assert_int_equal(m.size, strlen("Received: by us\r\n") + strlen(header) + sizeof(content));
 	assert_true(m.envelope.no_return);
 	assert_true(slice_equal(m.envelope.recipients, slice_of("x@example.com\n")));
-	assert_int_equal(spool_read(r->spool, &m, 0, back, 40), 40);
+	for (size_t got = 0; got < 40;) {
+		ssize_t n = spool_read(r->spool, &m, got, back + got, 40 - got);
+
+		assert_in_range(n, 1, 40);
+		got += (size_t)n;
+	}
 	assert_memory_equal(back, "Received: by us\r\nFrom: <user1@test-sampl", 40);
 	spool_message_end(&m);
 	free(room);

@@ -169,6 +169,8 @@ static const struct {
 	  "s.ini:6: spool_size = 64MB: a size is a number, or a number with K, M or G behind it" },
 	{ 6, "spool_size = M", "s.ini:6: spool_size = M: a size is a number, or a number with K, M or G behind it" },
 	{ 6, "spool_size = 18446744073709551615G", "s.ini:6: spool_size = 18446744073709551615G: must be 1M to 1024G" },
+	/* 2^64 + 2^30 octets. */
+	{ 6, "spool_size = 17179869185G", "s.ini:6: spool_size = 17179869185G: must be 1M to 1024G" },
 	{ 6, "max_message_size = 65M",
 	  "s.ini:6: max_message_size is larger than spool_size: no such message could ever be kept" },
 	{ 6, "enhanced_codes = maybe", "s.ini:6: enhanced_codes = maybe: must be yes | no" },
