@@ -158,11 +158,14 @@ static bool guard_line(struct guard *g, struct slice line, size_t max, struct sl
 	return guard_key(g, code, code.len < line.len);
 }
 
-/* inih's fgets: one guarded line a call, so that a setting it tells of stands in the line handed last. */
+/*
+ * inih's fgets: one guarded line a call, so that a setting it tells of stands in the line handed last. The LF is
+ * handed too: without it, newer versions take a full line for a cut one and drop what follows.
+ */
 static char *hand_line(char *out, int size, void *stream)
 {
 	struct guard *g = stream;
-	size_t max = size > 1 ? (size_t)size - 1 : 0;
+	size_t max = size > 2 ? (size_t)size - 2 : 0;
 	struct slice line, hand;
 
 	if (max > INI_LINE_MAX)
@@ -176,8 +179,10 @@ static char *hand_line(char *out, int size, void *stream)
 	if (!slice_cut(&g->rest, '\n', &line))
 		return NULL;
 	g->line++;
-	if (!guard_line(g, line, max, &hand) || !slice_copy(hand, out, (size_t)size))
+	if (size < 2 || !guard_line(g, line, max, &hand) || !slice_copy(hand, out, (size_t)size - 1))
 		return NULL;
+	out[hand.len] = '\n';
+	out[hand.len + 1] = '\0';
 	return out;
 }
 

@@ -9,7 +9,7 @@
 #include "base/fault.h"
 #include "base/slice.h"
 
-#define INI_LINE_MAX	199		/* octets: distributions build inih with lines of 200 */
+#define INI_LINE_MAX	198		/* octets without LF: distributions build inih with lines of 200, LF and NUL included */
 #define INI_SECTION_MAX	49		/* octets of a section name: likewise 50 */
 #define INI_FILE_MAX	(1U << 20)	/* octets: twice what ALIASES_MAX rows of [alias] need */
 #define INI_NAMES_MAX	8192		/* sections of a file, keys of a section: looked through for repeats one by one */

@@ -24,7 +24,10 @@ struct helper;
  * daemon's at this moment, shared until either writes: start helpers early. NULL: see errno.
  */
 struct helper *helper_start(struct loop *l, const char *name, helper_serve *serve);
-/* Open requests are dropped without a call. To be called once, before loop_free or after it (then others may still forget). NULL is ignored. */
+/*
+ * Open requests are dropped without a call. To be called once: before loop_free, if it was started before all who use it, or
+ * after. NULL is ignored.
+ */
 void helper_stop(struct helper *h);
 /* False when too many are under way or it is down for a moment: try later. fd -1: none; it stays the caller's. */
 bool helper_ask(struct helper *h, const void *request, size_t len, int fd, helper_done *done, void *context);

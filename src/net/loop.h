@@ -37,7 +37,8 @@ struct loop;
 
 /* At most `max` watches at a time. NULL without memory. */
 struct loop *loop_new(size_t max);
-void loop_free(struct loop *l);			/* reaps all that are left */
+/* Reaps all that are left, from the back: what was added before its users (a helper) outlives them. */
+void loop_free(struct loop *l);
 /* The watch stays the caller's memory until reaped. False when there are `max` already. */
 bool loop_add(struct loop *l, struct watch *w);
 size_t loop_count(const struct loop *l);

@@ -100,7 +100,9 @@ int attempt_group(struct attempt *a, const struct relay_settings *s)
 		a->group_index[a->group_count] = i;
 		a->group[a->group_count++] = r->address;
 	}
-	return a->group_count ? a->route : -1;
+	slice_copy(slice_of(a->route < 0 ? "none" : route_name(&s->routes[a->route])), a->route_name,
+		   sizeof(a->route_name));
+	return a->route;
 }
 
 struct slice attempt_sender(const struct attempt *a, const struct relay_settings *s)

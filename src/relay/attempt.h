@@ -33,7 +33,8 @@ struct attempt {
 	struct slice *group;		/* addresses of the group, for the client session */
 	unsigned *group_index;		/* their places in recipients */
 	unsigned group_count;
-	int route;			/* of the group; -1: none */
+	int route;			/* of the group, in the settings it was made with; -1: none */
+	char route_name[64];		/* likewise, for the log: settings may be replaced meanwhile */
 	bool null_refused;		/* [return] envelope = auto: the upstream refuses <>, the address is used */
 	bool carried;			/* some courier had it: not just put off because its route is down */
 	int64_t not_before;		/* monotonic ms: its route isn't tried before; 0: as [queue] retry says */

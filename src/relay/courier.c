@@ -490,6 +490,7 @@ static void reap(struct watch *w)
 		dial_cancel(c->dial);
 	stream_close(&c->stream);
 	c->house->calls.gone(c->relay, c);
+	attempt_free(c->attempt);	/* only when the whole house is torn down; the message stays in the spool */
 	c->settings->users--;
 	secret_wipe(&c->smtp, sizeof(c->smtp));
 	free(c);

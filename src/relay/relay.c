@@ -60,8 +60,7 @@ static int64_t retry_delay(const struct relay_settings *s, uint32_t tries)
 }
 
 /* The log's line for a recipient (R18: each recipient's final upstream reply). */
-static void log_recipient(const struct relay *r, const struct attempt *a, const struct attempt_recipient *to,
-			  const char *address)
+static void log_recipient(const struct attempt *a, const struct attempt_recipient *to, const char *address)
 {
 	static const char *const names[] = { "deferred", "delivered", "failed" };
 	bool delivered = to->state == RECIPIENT_DELIVERED, failed = to->state == RECIPIENT_FAILED;
@@ -74,7 +73,7 @@ static void log_recipient(const struct relay *r, const struct attempt *a, const 
 	record_number(&line, "code", to->code);
 	record_number(&line, "tries", a->tries + 1);
 	record_number(&line, "age", age < 0 ? 0 : age);
-	record_word(&line, "relay", a->route >= 0 ? route_name(&r->settings->routes[a->route]) : "none");
+	record_word(&line, "relay", a->route_name);
 	if (address[0])
 		record_word(&line, "host", address);
 	record_text(&line, "from", a->message.envelope.sender);
@@ -90,7 +89,7 @@ static void log_group(struct relay *r, const struct attempt *a, const char *addr
 
 		if (!to->in_group || !to->tried)
 			continue;
-		log_recipient(r, a, to, address);
+		log_recipient(a, to, address);
 		r->counters.delivered += to->state == RECIPIENT_DELIVERED;
 		r->counters.failed += to->state == RECIPIENT_FAILED;
 		r->counters.deferred += to->state == RECIPIENT_PENDING;
@@ -312,7 +311,7 @@ static void expire(struct relay *r, struct attempt *a)
 	attempt_give_up(a);
 	for (unsigned i = 0; i < a->count; i++)
 		if (a->recipients[i].expired)
-			log_recipient(r, a, &a->recipients[i], "");
+			log_recipient(a, &a->recipients[i], "");
 	finish(r, a);
 }
 

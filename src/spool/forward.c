@@ -8,6 +8,7 @@
 
 #include "inner.h"
 
+#define TRIES		100u		/* reads that fail, about one a flush, before a message is given up */
 #define STEP		(128u << 10)	/* octets copied with a flush, besides twice what was written since */
 
 static uint64_t log_octets(const struct store *st)

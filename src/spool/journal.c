@@ -6,6 +6,9 @@
 
 #include "base/crc32.h"
 
+#define AHEAD		(1u << 20)	/* octets zeroed ahead in a new file: some 100 messages */
+#define AHEAD_PIECE	16384u
+
 bool journal_init(struct journal *j, const struct spool_files *files, uint64_t budget)
 {
 	memset(j, 0, sizeof(*j));
@@ -81,11 +84,33 @@ void journal_seal(struct journal *j)
 	j->open_id = 0;
 }
 
+/*
+ * A flush of blocks that were allocated but never written waits for the file system's own journal,
+ * too (ext4: 1,000 flushes a second instead of 7,000). Zeros written ahead make that one flush in many. When
+ * they can't be written nothing is lost.
+ */
+static void write_ahead(struct journal *j, struct segment *g)
+{
+	static const uint8_t zeros[AHEAD_PIECE];
+	uint32_t end = g->written + j->held, to = g->size - end < AHEAD ? g->size : end + AHEAD;
+
+	if (g->filled >= end)
+		return;
+	for (uint32_t at = end; at < to; at += AHEAD_PIECE) {
+		uint32_t n = to - at < AHEAD_PIECE ? to - at : AHEAD_PIECE;
+
+		if (j->store.files->pwrite(g->fd, zeros, n, (off_t)at) < 0)
+			break;
+	}
+	g->filled = to;
+}
+
 static int write_all(struct journal *j)
 {
 	struct segment *g = j->head;
 	uint32_t done = 0;
 
+	write_ahead(j, g);
 	while (done < j->held) {
 		ssize_t n = j->store.files->pwrite(g->fd, j->buffer + done, j->held - done,
 						   (off_t)g->written + done);

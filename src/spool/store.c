@@ -50,7 +50,7 @@ void store_close(struct store *st)
 static void add(struct store *st, unsigned slot, int fd, uint32_t size)
 {
 	st->slots[slot] = (struct segment){ .fd = fd, .slot = (uint16_t)slot, .size = size,
-		.first = UINT32_MAX };
+		.filled = UINT32_MAX, .first = UINT32_MAX };
 	st->total += size;
 }
 
@@ -163,6 +163,8 @@ static int create(struct store *st)
 		return error;
 	}
 	add(st, (unsigned)slot, fd, st->segment_size);
+	if (error == 0)
+		st->slots[slot].filled = 0;
 	insert(st, &st->slots[slot]);
 	st->dir_dirty = true;
 	return 0;
@@ -208,6 +210,8 @@ int store_begin(struct store *st, enum room purpose, struct segment **out)
 	if (error < 0)
 		return error;
 	g = next_usable(st);
+	if (g->sequence != 0)
+		g->filled = UINT32_MAX;
 	g->sequence = ++st->sequence;
 	g->written = g->flushed = 0;
 	g->first = UINT32_MAX;

@@ -31,6 +31,7 @@ struct segment {
 	uint32_t size;
 	uint32_t written;		/* octets given to the file */
 	uint32_t flushed;		/* of these, on stable storage */
+	uint32_t filled;		/* octets whose blocks were written before, now or by an earlier generation */
 	uint32_t first;			/* list of the messages whose oldest octets are here */
 	uint16_t slot;			/* number of the file */
 	bool failed;			/* left for good: only read */
