@@ -21,7 +21,11 @@ static void *map(size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return at == MAP_FAILED ? NULL : at;
+	if (at == MAP_FAILED)
+		return NULL;
+	/* Mail is no business of helper processes, nor should their copy of the map cost pages. */
+	madvise(at, bytes, MADV_DONTFORK);
+	return at;
 }
 
 struct pool *pool_new(size_t size, size_t count)

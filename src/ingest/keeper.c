@@ -82,14 +82,20 @@ static void start_flush(struct keeper *k)
 	tell_committed(k);
 }
 
-static void want(struct watch *w)
+static void before(struct watch *w)
 {
 	struct keeper *k = (struct keeper *)w;
 
-	w->fd = -1;
 	tell_committed(k);		/* a failed write decides a group outside of any flush */
 	if (!k->flushing && (k->waiting || loop_now(k->loop) >= k->note_deadline))
 		start_flush(k);
+}
+
+static void want(struct watch *w)
+{
+	const struct keeper *k = (const struct keeper *)w;
+
+	w->fd = -1;
 	w->deadline = k->flushing ? NEVER : k->note_deadline;
 	if (!k->flushing && k->waiting)
 		w->deadline = loop_now(k->loop);
@@ -97,7 +103,7 @@ static void want(struct watch *w)
 
 static void ready(struct watch *w, short revents)
 {
-	(void)w, (void)revents;		/* the next turn's want does the work */
+	(void)w, (void)revents;		/* the next turn's `before` does the work */
 }
 
 static void reap(struct watch *w)
@@ -111,13 +117,11 @@ struct keeper *keeper_new(struct loop *l, struct spool *s)
 
 	if (!k)
 		return NULL;
-	k->watch.want = want;
-	k->watch.ready = ready;
-	k->watch.reap = reap;
+	k->watch = (struct watch){ .before = before, .want = want, .ready = ready, .reap = reap, .fd = -1 };
 	k->loop = l;
 	k->spool = s;
 	k->note_deadline = NEVER;
-	k->flusher = helper_start(l, "flusher", serve_flush);
+	k->flusher = helper_start(l, "flush", serve_flush);
 	if (k->flusher && loop_add(l, &k->watch))
 		return k;
 	keeper_free(k);

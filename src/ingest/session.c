@@ -611,9 +611,8 @@ static void ready(struct watch *w, short revents)
 		on_deadline(s);
 		return;
 	}
-	if (revents & POLLOUT)
-		stream_write(&s->stream);
-	if ((revents & ~POLLOUT) || s->stage == STAGE_SHAKING || stream_ready(&s->stream))
+	/* Reading first: writing to a peer that has hung up would lose what it said last. */
+	if ((revents & ~POLLOUT) || stream_ready(&s->stream))
 		stream_read(&s->stream);
 	session_turn(s);
 }

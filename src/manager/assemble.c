@@ -231,11 +231,26 @@ static bool assemble_listens(struct draft *d)
 	return true;
 }
 
+/* Settings that are checked, but do nothing in this version: the file may have them, nobody shall trust in them. */
+static void notice_missing(const struct draft *d)
+{
+	static const struct { enum draft_kind kind; const char *key; } rows[] = {
+		{ DRAFT_LIMITS, "lockout_after" }, { DRAFT_LIMITS, "lockout_window" }, { DRAFT_LIMITS, "lockout_time" },
+		{ DRAFT_MANAGER, "audit" }, { DRAFT_MANAGER, "audit_size" }, { DRAFT_MANAGER, "audit_keep" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (draft_has(&d->singles[rows[i].kind], rows[i].key))
+			draft_notice(d, "%s:%u: %s has no effect in this version", d->path,
+				     draft_line(d, &d->singles[rows[i].kind], rows[i].key), rows[i].key);
+}
+
 bool draft_assemble(struct draft *d)
 {
 	if (!assemble_names(d) || !assemble_trust(d))
 		return false;
 	if (!d->accounts)
 		return true;
+	notice_missing(d);
 	return assemble_listens(d) && draft_assemble_relay(d);
 }

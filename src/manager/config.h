@@ -41,7 +41,7 @@ struct config {
 /*
  * Reads the file and everything it names (accounts, certificate, key, password files). NULL with a fault: FILE:LINE: what,
  * status 78. Notices ("level is missing: users can impersonate each other") go to `notice`, which may be NULL.
- * `network` false leaves the TLS contexts out: for commands that only look at trust.
+ * `network` false leaves out the TLS contexts and the relays' password files: for commands that only look at trust.
  */
 struct config *config_read(const char *path, bool network, void (*notice)(void *context, const char *text), void *context,
 			   struct fault *f);

@@ -200,7 +200,7 @@ static bool open_spool(struct daemon *d, struct fault *f)
 static bool build(struct daemon *d, struct fault *f)
 {
 	d->resolver = dial_resolver_start(d->house.loop);
-	d->hasher = helper_start(d->house.loop, "hasher", ingest_hash);
+	d->hasher = helper_start(d->house.loop, "hash", ingest_hash);
 	if (d->resolver && d->hasher)
 		d->house.keeper = keeper_new(d->house.loop, d->house.spool);
 	if (d->house.keeper)

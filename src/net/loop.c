@@ -138,8 +138,18 @@ static void bury(struct loop *l)
 	} while (found);
 }
 
+/* The count is read afresh: this may add watches. */
+static void prepare(struct loop *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->watches[i]->before && !l->watches[i]->dead)
+			l->watches[i]->before(l->watches[i]);
+}
+
 int loop_turn(struct loop *l)
 {
+	prepare(l);
+
 	size_t n = l->count;
 	int timeout = timeout_until(l, ask(l, n));
 	int status = poll(l->polls, n, timeout) < 0 ? -errno : 0;

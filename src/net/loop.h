@@ -15,6 +15,11 @@
 
 struct watch {
 	/*
+	 * NULL, or: work to be done once a turn before anybody is asked what it wants, since it may change what others want
+	 * (the flush that all commits of a turn share, the schedule).
+	 */
+	void (*before)(struct watch *w);
+	/*
 	 * Sets fd (-1: none), events (POLLIN, POLLOUT) and deadline (monotonic ms, NEVER) from the owner's state, and changes
 	 * nothing else: it may be asked more than once a turn. Events 0: the fd is not looked at, not even for its end.
 	 */
@@ -42,7 +47,7 @@ void loop_free(struct loop *l);
 /* The watch stays the caller's memory until reaped. False when there are `max` already. */
 bool loop_add(struct loop *l, struct watch *w);
 size_t loop_count(const struct loop *l);
-/* One turn: want, poll, ready, reap. Returns 0 or -errno of poll (EINTR is 0). */
+/* One turn: before, want, poll, ready, reap. Returns 0 or -errno of poll (EINTR is 0). */
 int loop_turn(struct loop *l);
 /* Monotonic milliseconds, read once a turn, after poll. */
 int64_t loop_now(const struct loop *l);

@@ -475,9 +475,8 @@ static void ready(struct watch *w, short revents)
 		on_deadline(c);
 		return;
 	}
-	if (revents & POLLOUT)
-		stream_write(&c->stream);
-	if ((revents & ~POLLOUT) || c->stage == COURIER_SHAKING)
+	/* Reading first: writing to an upstream that has hung up would lose its "421". */
+	if ((revents & ~POLLOUT) || stream_ready(&c->stream))
 		stream_read(&c->stream);
 	turn(c);
 }

@@ -412,17 +412,23 @@ static int64_t next_route_up(const struct relay *r)
 	return at;
 }
 
-static void want(struct watch *w)
+static void before(struct watch *w)
 {
 	struct relay *r = (struct relay *)w;
+
+	if (r->wake && !r->closing && r->settings)
+		schedule(r);
+}
+
+static void want(struct watch *w)
+{
+	const struct relay *r = (const struct relay *)w;
 	int64_t due;
 
 	w->fd = -1;
 	w->deadline = NEVER;
 	if (r->closing || !r->settings)
 		return;
-	if (r->wake)
-		schedule(r);
 	due = any_room(r) ? spool_next_due(r->house.spool) : next_route_up(r);
 	if (spool_count(r->house.spool) && r->next_sweep < due)
 		due = r->next_sweep;
@@ -432,7 +438,7 @@ static void want(struct watch *w)
 static void ready(struct watch *w, short revents)
 {
 	(void)revents;
-	((struct relay *)w)->wake = true;	/* the next turn's want does the work */
+	((struct relay *)w)->wake = true;	/* the next turn's `before` does the work */
 }
 
 static void reap(struct watch *w)
@@ -541,7 +547,7 @@ struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, s
 
 	if (!r)
 		return NULL;
-	r->watch = (struct watch){ .want = want, .ready = ready, .reap = reap, .fd = -1 };
+	r->watch = (struct watch){ .before = before, .want = want, .ready = ready, .reap = reap, .fd = -1 };
 	r->keeper = k;
 	r->house = (struct relay_house){
 		.loop = l, .blocks = blocks, .spool = keeper_spool(k), .resolver = resolver,

@@ -561,8 +561,7 @@ static size_t content_line(struct smtp_server *s, struct slice in)
 
 	if ((has_lf && !has_cr) || slice_find(text, '\r') < text.len)
 		s->bad_line = true;
-	if (has_lf || text.len)
-		s->line_start = has_lf && has_cr;
+	s->line_start = has_lf && has_cr;
 	return has_lf ? lf + 1 : text.len;
 }
 

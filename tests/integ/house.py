@@ -223,7 +223,8 @@ class Gate:
         return self.connect().login(user, password)
 
     def queue(self):
-        return self.json("queue")
+        found = self.json("queue")
+        return found["messages"] if isinstance(found, dict) else found
 
     def empty(self, bound=WAIT):
         wait_for(lambda: f"the queue to be empty: {self.cmd('queue').stdout}\n{self.log()}",

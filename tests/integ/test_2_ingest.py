@@ -157,7 +157,7 @@ def test_tls_versions(live, certs, version):
     t.starttls(context, "mail.test-sample.jp")
     assert t.sock.version() == version.replace("_", ".")
     assert t.login().mail().code == 250
-    assert f"({version.replace('_', '.')} cipher " in live.sink.wait().content.decode()
+    assert f"{version.replace('_', '.')} cipher " in live.sink.wait().content.decode()
     t.close()
 
 
@@ -175,7 +175,7 @@ def test_several_listeners_and_both_families(gate, sink, ports, tls_client):
     contents = [m.content.decode() for m in sink.mails]
     assert sum("[IPv6:::1]" in c for c in contents) == 1
     assert sum("with ESMTPSA" in c for c in contents) == 1
-    assert sum("with ESMTPA " in c for c in contents) == 3
+    assert sum("with ESMTPA\r\n" in c for c in contents) == 3
 
 
 def test_listener_without_tls(gate, sink):
@@ -238,8 +238,8 @@ def test_bytes_stay_as_they_came(live):
     arrived = mail.content
     assert arrived.endswith(body.replace(b"\r\n..", b"\r\n.")), arrived
     front = arrived[:-len(body.replace(b"\r\n..", b"\r\n."))].decode("ascii")
-    assert front.startswith("Received: from client.example ([127.0.0.1])")
-    assert re.search(r"by mail\.test-sample\.jp .*with ESMTPA id [A-Z0-9]{11}", front.replace("\r\n", ""), re.S)
+    assert front.startswith("Received: from client.example")
+    assert re.search(r"\(\[127\.0\.0\.1\]\)\s+by mail\.test-sample\.jp\s+with ESMTPA\s+id [A-Z0-9]{11}\s", front)
     assert re.search(r"^Authentication-Results: mail\.test-sample\.jp;", front, re.M)
     assert "smtp.auth=user1@test-sample.jp" in front and "smtp.mailfrom=user1@test-sample.jp" in front
     assert mail.sender == "user1@test-sample.jp" and mail.to == ["friend@example.net"]
@@ -253,7 +253,7 @@ def test_one_queue_id_everywhere(live):
         given = re.search(r"id <(\w+)>", t.cmd("DATA").text)[1]
         t.send("From: user1@test-sample.jp\r\n\r\nx\r\n.\r\n")
         assert t.reply().text == f"250 2.0.0 <{given}>... Message accepted for delivery."
-    assert f"id {given}" in live.sink.wait().content.decode()
+    assert f"id {given}\r\n" in live.sink.wait().content.decode()
     live.wait_log(rf"message id={given} verdict=accepted")
     live.wait_log(rf"delivery id={given} status=delivered")
 

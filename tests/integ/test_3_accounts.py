@@ -37,6 +37,8 @@ def test_passwd_changes_and_deletes(live):
         t.ehlo()
         assert t.cmd("AUTH PLAIN " + talk.plain(U1, "user1234")).code == 535
         assert t.cmd("AUTH PLAIN " + talk.plain(U1, "another1")).code == 235
+    live.sections.pop("alias")  # which would name an account that is no more
+    live.write()
     assert live.cmd("passwd", "--delete", U1).returncode == 0
     assert live.cmd("reload").returncode == 0
     with live.connect() as t:
@@ -143,10 +145,10 @@ def test_cram_md5_only_when_all_can(gate):
     gate.start()
     with gate.connect() as t:
         assert "CRAM-MD5" in t.ehlo().text
-    assert gate.cmd("passwd", "user2@test-sample.jp", input="user2345\n").returncode == 0
+    assert gate.cmd("passwd", "user3@test-sample.jp", input="user3456\n").returncode == 0
     assert gate.cmd("reload").returncode == 0
     with gate.connect() as t:
-        assert "AUTH PLAIN LOGIN" in t.ehlo().text
+        assert t.ehlo().lines[-1] == "250 AUTH PLAIN LOGIN"
         assert t.cmd("AUTH CRAM-MD5").code == 504
 
 
@@ -271,7 +273,7 @@ def test_smtplib(live, tls_client):
 @pytest.mark.parametrize("mechanism", ["plain", "login", "cram-md5"])
 def test_s_nail(live, certs, tmp_path, mechanism):
     env = {**os.environ, "MAILRC": "/dev/null", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
-    result = house.run("s-nail", "-:/", "-n", "-S", "v15-compat", "-S", f"tls-ca-file={certs / 'ca.pem'}", "-S", "tls-verify=strict",
+    result = house.run("s-nail", "-:/", "-S", "v15-compat", "-S", f"tls-ca-file={certs / 'ca.pem'}", "-S", "tls-verify=strict",
                        "-S", "smtp-use-starttls", "-S", f"smtp-auth={mechanism}", "-S", f"from={U1}", "-S", "sendwait",
                        "-S", f"mta=smtp://user1%40test-sample.jp:user1234@localhost:{live.port}", "-s", "s-nail",
                        "friend@example.net", input="text\n", env=env)

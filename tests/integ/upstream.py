@@ -17,7 +17,7 @@ class Mail:
         self.to = list(envelope.rcpt_tos)
         self.content = envelope.content
         self.tls = session.ssl is not None
-        self.login = getattr(session, "login_data", None)
+        self.login = getattr(session, "sekimori_login", None)
 
 
 class Keeper:
@@ -68,7 +68,7 @@ class Sink:
         pair = (data.login.decode(), data.password.decode())
         self.logins.append((mechanism, *pair))
         if pair == self.auth:
-            session.login_data = pair[0]
+            session.sekimori_login = pair[0]
             return AuthResult(success=True, auth_data=pair[0])
         return AuthResult(success=False, handled=False)
 

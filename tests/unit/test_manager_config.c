@@ -298,6 +298,9 @@ static void test_empty_allowed(void **state)
 		config_free(expect_good(22, text));
 	}
 	config_free(expect_good(30, "forward =\nlisten ="));
+	config_free(expect_good(30, "audit_keep = 3\n[limits]\nlockout_time = 1h"));
+	assert_non_null(strstr(heard.memory, "s.ini:32: lockout_time has no effect in this version\n"));
+	assert_non_null(strstr(heard.memory, "s.ini:30: audit_keep has no effect in this version\n"));
 }
 
 /* R51: what reaches a listener of ours, by whatever name. */
