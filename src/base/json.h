@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 
-/* The text in double quotes; bytes that aren't printable ASCII become \u00HH. All or nothing. */
+/* The text in double quotes; control characters become \u00HH, octets that are no UTF-8 U+FFFD. All or nothing. */
 bool json_text(struct buffer *out, struct slice text);
 
 #endif

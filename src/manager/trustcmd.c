@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@ struct trial {
 	bool judged_header;
 	struct header header;
 	/* The message on its way from file to wire. */
-	enum { ENDS_UNKNOWN, ENDS_CRLF, ENDS_LF } ends;
+	bool local;			/* lines end in LF, as in files of this system */
 	bool line_start, seen_cr, bare_cr_lf;
 	uint64_t size;
 };
@@ -66,42 +67,64 @@ static void feed(struct trial *t, struct slice wire)
 }
 
 /*
- * The first line end says how the file is written. With LF alone, each LF is a line end and becomes CRLF; with CRLF the file is as on
- * the wire, and an LF alone is what it would be there: an error.
+ * A text without any CRLF is a file of this system: each LF is a line end and becomes CRLF. With one it is as on the wire, and an
+ * LF alone is what it would be there: an error.
  */
 static void feed_octet(struct trial *t, char c)
 {
 	bool lone = c == '\n' && !t->seen_cr;
 
-	if (c == '\n' && t->ends == ENDS_UNKNOWN)
-		t->ends = lone ? ENDS_LF : ENDS_CRLF;
-	if (lone && t->ends == ENDS_LF)
+	if (lone && t->local)
 		feed(t, SLICE_OF("\r"));
 	else if (lone || c == '\0' || (t->seen_cr && c != '\n'))
 		t->bare_cr_lf = true;
 	if (t->line_start && c == '.')
 		feed(t, SLICE_OF("."));
 	feed(t, slice_bytes(&c, 1));
-	t->line_start = c == '\n' && (!lone || t->ends == ENDS_LF);
+	t->line_start = c == '\n' && (!lone || t->local);
 	t->seen_cr = c == '\r';
+}
+
+/* All of fd, at most `max` octets and one more, in memory that the caller frees. NULL with errno. */
+static char *read_all(int fd, uint64_t max, size_t *len)
+{
+	size_t room = 65536;
+	char *text = malloc(room), *larger;
+	ssize_t n = 1;
+
+	*len = 0;
+	while (text && n > 0 && *len <= max) {
+		n = read(fd, text + *len, room - *len);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n > 0)
+			*len += (size_t)n;
+		if (*len < room)
+			continue;
+		room *= 2;
+		larger = realloc(text, room);
+		if (!larger)
+			n = -1;
+		else
+			text = larger;
+	}
+	if (n >= 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 static bool read_message(struct trial *t, int fd, const char *name, struct fault *f)
 {
-	char chunk[4096];
+	size_t len;
+	char *text = read_all(fd, t->config->ingest.max_message_size, &len);
 
-	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof(chunk));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fault_set(f, STATUS_DATA, "%s: %s", name, strerror(errno));
-		if (n == 0)
-			break;
-		for (ssize_t i = 0; i < n; i++)
-			feed_octet(t, chunk[i]);
-	}
+	if (!text)
+		return fault_set(f, STATUS_DATA, "%s: %s", name, strerror(errno));
+	t->local = !memmem(text, len, "\r\n", 2);
+	for (size_t i = 0; i < len; i++)
+		feed_octet(t, text[i]);
+	free(text);
 	t->bare_cr_lf = t->bare_cr_lf || t->seen_cr;
 	header_finish(&t->header);
 	return true;
@@ -232,7 +255,7 @@ static int run_trial(struct trial *t, char **argv, struct fault *f)
 int command_trust(const char *path, int argc, char **argv)
 {
 	struct fault f = { .text = "" };
-	struct trial t = { .ends = ENDS_UNKNOWN };
+	struct trial t = { .local = false };
 	struct config *c;
 	int status;
 

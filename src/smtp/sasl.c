@@ -71,12 +71,12 @@ bool sasl_plain(struct slice message, struct smtp_login *login)
 		is_word(login->password, PASSWORD_MAX);
 }
 
-static bool is_digest(struct slice s)
+static bool is_lower_hex(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
 		if (!ascii_is_digit(s.at[i]) && !(s.at[i] >= 'a' && s.at[i] <= 'f'))
 			return false;
-	return s.len == CRAM_DIGITS;
+	return true;
 }
 
 /* user SP digest; the user may hold blanks, the digest has its fixed length. */
@@ -89,5 +89,5 @@ bool sasl_cram_md5(struct slice message, struct smtp_login *login)
 		return false;
 	login->authcid = slice_first(message, user_len);
 	login->response = slice_skip(message, user_len + 1);
-	return sasl_is_identity(login->authcid) && is_digest(login->response);
+	return sasl_is_identity(login->authcid) && is_lower_hex(login->response);
 }

@@ -38,7 +38,7 @@ static void say(struct smtp_server *s, struct buffer *out, enum reply reply, str
 	if (reply_code(reply) >= 500 && ++s->errors > SMTP_ERRORS_MAX)
 		reply = REPLY_TOO_MANY_ERRORS;
 	code = reply_code(reply);
-	if (code == 421)	/* RFC 5321 4.2.3: it is the host that says so, whatever the command was about */
+	if (code == 421)	/* the host says so of itself, whatever the command was about */
 		argument = s->settings->hostname;
 	reply_put(out, reply, argument, s->settings->enhanced_codes);
 	if (code == 421 || (code >= 400 && s->early))

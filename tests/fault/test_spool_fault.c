@@ -67,7 +67,12 @@ static bool is_cut(unsigned calls)
 /* What was finished before counts when a flush is through and none is due. */
 static void flush(struct spool *s, struct day *d, unsigned cut)
 {
-	for (int i = 0; i < 20 && spool_flush_due(s); i++) {
+	struct spool_writer client = { 0 };
+
+	/* A spool without a segment to write tries again with the next client. */
+	if (spool_begin(s, &client, 0) == 0)
+		spool_abort(s, &client);
+	for (int i = 0; i < 50 && spool_flush_due(s); i++) {
 		int fd = spool_flush_begin(s);
 		int result = fd < 0 ? 0 : disk_files.fdatasync(fd);
 
@@ -112,11 +117,6 @@ static void live(struct spool *s, struct day *d, unsigned cut)
 		finish(s, d, n - 2 * TOGETHER + 3);
 		finish(s, d, n - 2 * TOGETHER + 4);
 		flush(s, d, cut);
-		/* Whoever got no answer is gone with this turn: its writer is. */
-		for (int i = 0; i < 20; i++) {
-			flush(s, d, cut);
-			hear(s, d);
-		}
 	}
 }
 
@@ -212,7 +212,7 @@ static void test_a_call_fails(void **state)
 	(void)state;
 	for (unsigned k = 1; k <= calls; k++)
 		for (int fault = 0; fault < DISK_FAULTS; fault++)
-			a_day_with(k, (enum disk_fault)fault, 0, k % 3);
+			a_day_with(k, (enum disk_fault)fault, 0, (k + (unsigned)fault) % 3);
 	disk_clear();
 }
 
@@ -223,7 +223,7 @@ static void test_calls_fail(void **state)
 	unsigned calls = calls_of_a_day();
 
 	(void)state;
-	for (unsigned k = 1; k <= calls; k += 3)
+	for (unsigned k = 1; k <= calls; k += 7)
 		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 			a_day_with(k, DISK_EIO, counts[i], k % 3);
 			a_day_with(k, DISK_ENOSPC, counts[i], 0);
@@ -237,7 +237,7 @@ static void test_power_cut(void **state)
 
 	(void)state;
 	for (unsigned k = 1; k <= calls; k++)
-		for (uint32_t luck = 0; luck < 6; luck++) {
+		for (uint32_t luck = 0; luck < 4; luck++) {
 			struct day d = { 0 };
 			struct fault f;
 			struct spool *s;

@@ -68,11 +68,15 @@ static void plain(void **unused)
 
 static void bounds(void **unused)
 {
-	char x[PASSWORD_MAX + 1];
+	char x[PASSWORD_MAX + 1], message[LOGIN_MAX + 8];
 	struct smtp_login login;
 
 	(void)unused;
 	memset(x, 'x', sizeof x);
+	memcpy(message, x, LOGIN_MAX + 1);
+	memcpy(message + LOGIN_MAX + 1, "\0u\0p", 4);
+	assert_false(sasl_plain(slice_bytes(message, LOGIN_MAX + 5), &login));
+	assert_true(sasl_plain(slice_bytes(message + 1, LOGIN_MAX + 4), &login));
 	assert_true(sasl_is_identity(slice_bytes(x, LOGIN_MAX)));
 	assert_false(sasl_is_identity(slice_bytes(x, LOGIN_MAX + 1)));
 	assert_false(sasl_is_identity(slice_of("")));
