@@ -272,6 +272,20 @@ static void on_mail(struct session *s, const struct smtp_server_event *e)
 	answer(s, reply, address_text(&e->mail.sender));
 }
 
+/* RFC 5321 4.5.1: <postmaster> without a domain is accepted, and is the one of our first domain. */
+static void complete_postmaster(const struct session *s, struct address *to)
+{
+	struct slice domain = trust_default_domain(s->settings->trust);
+	char text[ADDRESS_MAX + 1];
+	int len;
+
+	if (!domain.len || !slice_equal_fold(address_text(to), SLICE_OF("postmaster")))
+		return;
+	len = snprintf(text, sizeof(text), "%s@%.*s", to->text, SLICE_ARGS(domain));
+	if (len > 0 && (size_t)len < sizeof(text))
+		address_parse(slice_bytes(text, (size_t)len), to);
+}
+
 static enum reply recipient_reply(struct session *s, const struct address *to)
 {
 	const struct trust_device *device = s->principal.kind == PRINCIPAL_DEVICE ? s->principal.device : NULL;
@@ -289,8 +303,11 @@ static enum reply recipient_reply(struct session *s, const struct address *to)
 
 static void on_rcpt(struct session *s, const struct smtp_server_event *e)
 {
-	enum reply reply = recipient_reply(s, &e->rcpt);
+	struct address to = e->rcpt;
+	enum reply reply;
 
+	complete_postmaster(s, &to);
+	reply = recipient_reply(s, &to);
 	if (reply != REPLY_RECIPIENT_OK)
 		log_refusal(s, "rcpt", &e->rcpt, NULL, reply);
 	answer(s, reply, address_text(&e->rcpt));
@@ -308,6 +325,7 @@ static void on_data(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
 	if (transaction_data(s->transaction)) {
+		drop_transaction(s);	/* a refused DATA ends it */
 		answer(s, REPLY_SPOOL_FAILED, slice_of(""));
 		return;
 	}
