@@ -1,4 +1,4 @@
-#include "base64.h"
+#include "base/base64.h"
 
 static const char alphabet[64] = {
 	'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P',

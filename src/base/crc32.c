@@ -1,4 +1,4 @@
-#include "crc32.h"
+#include "base/crc32.h"
 
 /*
  * ahead[k][n]: what octet n adds to the remainder once k more octets have followed it; the

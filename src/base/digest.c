@@ -1,7 +1,7 @@
 /* MD5's state is read and set for half-way HMACs; mbedTLS 3 has no accessor for it. */
 #define MBEDTLS_ALLOW_PRIVATE_ACCESS
 
-#include "digest.h"
+#include "base/digest.h"
 
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include <mbedtls/md5.h>
 #include <mbedtls/version.h>
 
-#include "secret.h"
+#include "base/secret.h"
 
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
 #define mbedtls_md5_starts mbedtls_md5_starts_ret

@@ -1,9 +1,9 @@
-#include "fault.h"
+#include "base/fault.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "slice.h"
+#include "base/slice.h"
 
 static void write_at(struct fault *f, size_t used, const char *format, va_list arguments)
 	__attribute__((format(printf, 3, 0)));

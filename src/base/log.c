@@ -1,4 +1,4 @@
-#include "log.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,9 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define IDENT_MAX	32	/* octets: RFC 3164 4.1.3 */
+#define AWAY_MS		200	/* a logger that isn't there is looked for so often, not for each line */
 #define HEAD_MAX	80	/* octets of "<PRI>Mon dd hh:mm:ss ident[pid]: " */
 
 struct name {
@@ -47,6 +48,7 @@ static struct {
 	bool echo;
 	int fd;				/* to /dev/log; -1 when the logger is away */
 	uint64_t lost;			/* lines since the last one that passed */
+	int64_t away_until;		/* ms: the logger was not there; nobody asks for it before */
 } state = { .fd = -1 };
 
 static void hang_up(void)
@@ -61,12 +63,15 @@ static bool call(void)
 	const struct sockaddr_un logger = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
 
 	hang_up();
+	if (clock_monotonic() < state.away_until)
+		return false;
 	state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (state.fd < 0)
 		return false;
 	if (connect(state.fd, (const struct sockaddr *)&logger, sizeof(logger)) == 0)
 		return true;
 	hang_up();
+	state.away_until = clock_monotonic() + AWAY_MS;
 	return false;
 }
 
@@ -155,6 +160,7 @@ void log_open(const char *ident, int facility, enum severity least, bool echo)
 	slice_copy(slice_first(slice_of(ident), IDENT_MAX), state.ident, sizeof(state.ident));
 	state.facility = facility;
 	state.least = least;
+	state.away_until = 0;
 	state.echo = echo;
 	call();
 }

@@ -1,10 +1,10 @@
-#include "record.h"
+#include "base/record.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 /* The mark of fields left out; every other field leaves room for it. */
 static const struct slice more = SLICE(" ...");

@@ -436,13 +436,24 @@ static void on_tls(struct session *s, const struct smtp_server_event *e)
 	s->stage = STAGE_TLS_DUE;
 }
 
+/* Why the protocol ended it, by its last reply. */
+static const char *const ends[REPLY_COUNT] = {
+	[REPLY_BYE] = "quit",
+	[REPLY_LINE_TOO_LONG] = "line-too-long",
+	[REPLY_BAD_LINE_END] = "bad-line-end",
+	[REPLY_NOT_IMPLEMENTED] = "bdat",
+	[REPLY_AUTH_TOO_MANY] = "auth-failures",
+	[REPLY_TOO_MANY_ERRORS] = "errors",
+	[REPLY_TOO_BUSY] = "busy",
+};
+
 static void on_close(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
 	drop_transaction(s);
 	s->stage = STAGE_LEAVING;
 	if (!s->end)
-		s->end = "quit";
+		s->end = ends[s->smtp.last_reply] ? ends[s->smtp.last_reply] : "early-talk";
 }
 
 static void (*const handlers[])(struct session *, const struct smtp_server_event *) = {
@@ -523,6 +534,8 @@ static void after_output(struct session *s)
 		return;
 	if (s->stage == STAGE_TLS_DUE) {
 		begin_tls(s);
+	} else if (s->stage == STAGE_LEAVING && s->smtp.last_reply == REPLY_BYE) {
+		s->watch.dead = true;	/* it said so itself: nothing is on its way that could undo our reply */
 	} else if (s->stage == STAGE_LEAVING) {
 		stream_finish(&s->stream);
 		s->stage = STAGE_LINGER;

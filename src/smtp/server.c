@@ -41,6 +41,7 @@ static void say(struct smtp_server *s, struct buffer *out, enum reply reply, str
 	if (code == 421)	/* the host says so of itself, whatever the command was about */
 		argument = s->settings->hostname;
 	reply_put(out, reply, argument, s->settings->enhanced_codes);
+	s->last_reply = (uint8_t)reply;
 	if (code == 421 || (code >= 400 && s->early))
 		s->phase = PHASE_CLOSED;
 }
@@ -93,6 +94,7 @@ void smtp_server_secured(struct smtp_server *s)
 void smtp_server_end(struct smtp_server *s, struct buffer *out, enum reply reply)
 {
 	reply_put(out, reply, s->settings->hostname, s->settings->enhanced_codes);
+	s->last_reply = (uint8_t)reply;
 	forget_login(s);
 	s->waiting = 0;
 	s->phase = PHASE_CLOSED;

@@ -96,6 +96,7 @@ struct smtp_server {
 	bool secured, authenticated, extended;	/* TLS is on; AUTH succeeded; EHLO rather than HELO */
 	bool early;			/* input stood behind a command that ends a group (RFC 2920 3.1) */
 	bool line_start, bad_line;	/* of the content: behind a CRLF; CR, LF or NUL out of place was seen */
+	uint8_t last_reply;		/* enum reply: the latest; at SMTP_SERVER_CLOSE it says why */
 	uint16_t verbs, errors;
 	uint16_t scanned;		/* octets of an incomplete line looked at already */
 	uint64_t content_size;

@@ -12,7 +12,7 @@
  *	b@example.com
  *	c@example.com
  */
-#include "spool.h"
+#include "spool/spool.h"
 
 #include <inttypes.h>
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "inner.h"
+#include "spool/inner.h"
 
 #define TRIES		100u		/* reads that fail, about one a flush, before a message is given up */
 #define STEP		(128u << 10)	/* octets copied with a flush, besides twice what was written since */

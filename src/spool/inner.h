@@ -5,8 +5,8 @@
 #ifndef SPOOL_INNER_H
 #define SPOOL_INNER_H
 
-#include "journal.h"
-#include "queue.h"
+#include "spool/journal.h"
+#include "spool/queue.h"
 
 #define DONES_MAX	4096u		/* finished messages whose DONE is not flushed yet; 64 KiB */
 #define MOVES_MAX	64u		/* messages copied forward between two flushes */

@@ -1,4 +1,4 @@
-#include "journal.h"
+#include "spool/journal.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -10,8 +10,8 @@
 #define SPOOL_JOURNAL_H
 
 #include "base/limits.h"
-#include "spool.h"
-#include "store.h"
+#include "spool/spool.h"
+#include "spool/store.h"
 
 #define JOURNAL_BUFFER	(256u << 10)	/* octets collected for one write */
 

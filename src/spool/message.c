@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inner.h"
+#include "spool/inner.h"
 
 size_t spool_count(const struct spool *s)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inner.h"
+#include "spool/inner.h"
 
 #define REPORT_MAX	160		/* octets of a line for the log */
 #define SIZE_MIN	((uint64_t)SEGMENTS_MIN * SEGMENT_SIZE_MIN)

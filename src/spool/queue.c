@@ -1,4 +1,4 @@
-#include "queue.h"
+#include "spool/queue.h"
 
 #include <stdlib.h>
 #include <string.h>

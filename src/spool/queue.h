@@ -6,7 +6,7 @@
 #ifndef SPOOL_QUEUE_H
 #define SPOOL_QUEUE_H
 
-#include "spool.h"
+#include "spool/spool.h"
 
 #define QUEUE_NONE	UINT32_MAX
 

@@ -1,9 +1,9 @@
-#include "record.h"
+#include "spool/record.h"
 
 #include <string.h>
 
 #include "base/crc32.h"
-#include "spool.h"
+#include "spool/spool.h"
 
 #define ORDER		0x01020304u
 #define ORDER_FOREIGN	0x04030201u
@@ -85,6 +85,11 @@ void record_head_encode(const struct record_head *h, uint8_t out[RECORD_HEAD])
 	put64(out + 8, h->id);
 	put32(out + 16, h->sequence);
 	put32(out + 20, crc32c(h->crc, octets(out, 20)));
+}
+
+bool record_is_marked(const uint8_t in[RECORD_HEAD])
+{
+	return get16(in + 2) == RECORD_MARKED;
 }
 
 bool record_head_decode(const uint8_t in[RECORD_HEAD], struct record_head *h)

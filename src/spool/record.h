@@ -70,6 +70,8 @@ static inline uint32_t record_span(uint32_t length)
 void record_head_encode(const struct record_head *h, uint8_t out[RECORD_HEAD]);
 /* False when this is no record of ours; says nothing of its payload. */
 bool record_head_decode(const uint8_t in[RECORD_HEAD], struct record_head *h);
+/* Bears the mark of a record: for a quick look at many places. */
+bool record_is_marked(const uint8_t in[RECORD_HEAD]);
 /* Header and payload (h->length octets behind it) are as they were written. */
 bool record_sound(const uint8_t *at, const struct record_head *h);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inner.h"
+#include "spool/inner.h"
 
 #define WINDOW		(1u << 20)	/* octets read at a time; holds the largest record */
 #define PAGE		4096u		/* octets given up where the medium can't be read */
@@ -89,14 +89,27 @@ static const uint8_t *record_at(struct recovery *r, uint32_t offset, uint32_t se
 	return at && record_sound(at, h) ? at : NULL;
 }
 
+/* The next place in the window that looks like a record; most of a segment is passed over here. */
+static uint32_t skip(const struct recovery *r, uint32_t offset)
+{
+	uint32_t last = r->base + r->held - RECORD_HEAD;
+
+	while (offset <= last && !record_is_marked(r->window + (offset - r->base)))
+		offset += RECORD_ALIGN;
+	return offset;
+}
+
 /* The next sound record from `offset` on; 0: none. */
 static uint32_t search(struct recovery *r, uint32_t offset, uint32_t sequence, struct record_head *h)
 {
-	uint32_t end = r->ends[r->in->slot];
-
-	for (; end >= RECORD_HEAD && offset <= end - RECORD_HEAD; offset += RECORD_ALIGN)
+	while (look(r, offset, RECORD_HEAD)) {
+		offset = skip(r, offset);
+		if (offset > r->base + r->held - RECORD_HEAD)
+			continue;
 		if (record_at(r, offset, sequence, h))
 			return offset;
+		offset += RECORD_ALIGN;
+	}
 	return 0;
 }
 

@@ -1,10 +1,10 @@
-#include "spool.h"
+#include "spool/spool.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "inner.h"
+#include "spool/inner.h"
 
 /* An envelope that spool_load can give in SPOOL_RECORD_MAX octets. */
 #define ENVELOPE_ROOM	(SPOOL_RECORD_MAX - RECIPIENTS_CEILING - SMTP_REPLY_TEXT_MAX)
@@ -479,15 +479,15 @@ static void put_mark(struct spool *s)
 	s->mark_end = journal_end(&s->journal);
 }
 
-static bool needs_flush(const struct spool *s)
+/* What a spool without a segment to write can't do now must not make its caller spin. */
+static bool has_work(const struct spool *s)
 {
-	return s->wanted > journal_durable(&s->journal) || s->repair || s->push ||
-	       s->marked_tail != tail_of(&s->journal.store);
+	return !s->stalled && (s->repair || s->push || s->marked_tail != tail_of(&s->journal.store));
 }
 
 bool spool_flush_due(const struct spool *s)
 {
-	return !s->journal.busy && !s->stalled && needs_flush(s);
+	return !s->journal.busy && (s->wanted > journal_durable(&s->journal) || has_work(s));
 }
 
 int spool_flush_begin(struct spool *s)

@@ -9,8 +9,8 @@
 #ifndef SPOOL_STORE_H
 #define SPOOL_STORE_H
 
-#include "files.h"
-#include "record.h"
+#include "spool/files.h"
+#include "spool/record.h"
 
 #define SEGMENT_SIZE_MIN	(512u << 10)	/* octets: holds the largest COMMIT (SPOOL_RECORD_MAX and extents) */
 #define SEGMENT_SIZE_MAX	(64u << 20)	/* octets: fewer descriptors at large budgets */

@@ -1,19 +1,14 @@
 """5. Kept (R50): nothing that was answered 250 is lost; a full disk is 452; what is wrong with the spool is one clear line."""
 
 import os
-import pathlib
 import random
 import re
-import shutil
-import signal
-import subprocess
 import threading
 import time
 
 import pytest
 
 import house
-import talk
 import upstream
 
 U1 = "user1@test-sample.jp"
@@ -174,6 +169,20 @@ def test_budget_used_up_is_452_and_passes(gate, closing):
     assert len(sink.mails) == count + 1
 
 
+def fill_up(path):
+    """To the last octet."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        for size in (65536, 4096, 1):
+            try:
+                while os.write(fd, bytes(size)) == size:
+                    pass
+            except OSError:
+                pass
+    finally:
+        os.close(fd)
+
+
 @pytest.fixture
 def small_disk(tmp_path, as_root):
     """small_disk(size): a directory on a small file system of its own."""
@@ -202,13 +211,7 @@ def test_full_disk_is_452_and_loses_nothing(make_gate, small_disk, closing):
     content = f"From: {U1}\r\nX-Number: <1>\r\n\r\n" + ("x" * 70 + "\r\n") * 1400 + "end <1>\r\n"
     with gate.login() as t:
         assert t.mail(content=content).code == 250
-        with open(filler, "wb") as f:
-            try:
-                while True:
-                    f.write(bytes(65536))
-                    f.flush()
-            except OSError:
-                pass
+        fill_up(filler)
         reply, count = fill(gate, t, content)
         assert reply.code == 452 and "4.3.1" in reply.text, reply
     try:
@@ -227,13 +230,7 @@ def test_disk_full_at_start(make_gate, small_disk):
     gate = make_gate()
     disk = small_disk("64K")
     (disk / "spool").mkdir()
-    with open(disk / "filler", "wb") as f:
-        try:
-            while True:
-                f.write(bytes(4096))
-                f.flush()
-        except OSError:
-            pass
+    fill_up(disk / "filler")
     gate.set("server", spool=disk / "spool").launch()
     assert one_line(gate) == 75
 
@@ -241,7 +238,7 @@ def test_disk_full_at_start(make_gate, small_disk):
 def one_line(gate):
     """It ends by itself; its status, when it said one clear line."""
     status = gate.exits()
-    lines = [line for line in gate.log().splitlines() if "notice" not in line]
+    lines = gate.log().splitlines()
     assert len(lines) == 1 and lines[0].startswith("sekimori: "), gate.log()
     return status
 
@@ -273,8 +270,16 @@ def test_spool_not_writable(gate, as_root):
     gate.set("server", user="nobody", control=gate.dir / "sock").launch()
     status = gate.exits()
     assert status == 77, (status, gate.log())
-    lines = [line for line in gate.log().splitlines() if line.startswith("sekimori: ")]
-    assert len(lines) == 1 and "ermission denied" in lines[0], gate.log()
+    assert len(gate.log().splitlines()) == 1 and "ermission denied" in gate.log(), gate.log()
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for octet in data:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
 
 
 def test_spool_of_a_newer_format(gate):
@@ -283,7 +288,6 @@ def test_spool_of_a_newer_format(gate):
     with gate.login() as t:
         assert t.mail().code == 250
     gate.stop()
-    from binascii import crc32
     segments = sorted((gate.dir / "spool").glob("seg-*"))
     assert segments
     for path in segments:
@@ -291,9 +295,9 @@ def test_spool_of_a_newer_format(gate):
         assert head[:8] == b"SEKIMORI"
         order = "little" if int.from_bytes(head[12:16], "little") < 1000 else "big"
         old = head[60:64]
-        order_crc = next(o for o in ("little", "big") if crc32(head[:60]).to_bytes(4, o) == old)
+        order_crc = next(o for o in ("little", "big") if crc32c(head[:60]).to_bytes(4, o) == old)
         head[12:16] = (int.from_bytes(head[12:16], order) + 1).to_bytes(4, order)
-        head[60:64] = crc32(head[:60]).to_bytes(4, order_crc)
+        head[60:64] = crc32c(head[:60]).to_bytes(4, order_crc)
         with open(path, "r+b") as f:
             f.write(head)
     before = {path.name: path.read_bytes() for path in segments}

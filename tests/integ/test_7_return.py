@@ -37,7 +37,7 @@ def test_report(refusing):
     gate = refusing.start()
     send(gate)
     mail, report = returned(gate)
-    assert mail.sender in ("", None, "<>") and mail.to == [U1]
+    assert mail.sender == "" and mail.to == [U1]
     assert not report.defects
     assert report["From"].addresses[0].addr_spec == POSTMASTER
     assert report["To"].addresses[0].addr_spec == U1
@@ -52,7 +52,7 @@ def test_report(refusing):
     assert per_message["Reporting-MTA"].replace(" ", "") == "dns;mail.test-sample.jp"
     assert per_recipient["Final-Recipient"].replace(" ", "") == "rfc822;gone@example.net"
     assert per_recipient["Action"] == "failed" and per_recipient["Status"] == "5.1.1"
-    assert "there is nobody of that name" in per_recipient["Diagnostic-Code"]
+    assert "there is nobody of that name" in " ".join(per_recipient["Diagnostic-Code"].split())
     assert "<original@test-sample.jp>" in headers.as_string()
     assert "secret text" not in report.as_string()
     # For people, in both languages, with the server's words.
@@ -91,7 +91,7 @@ def test_envelope(refusing, envelope):
     gate = refusing.set("return", envelope=envelope).start()
     send(gate)
     mail, _ = returned(gate)
-    assert (mail.sender or "") == (POSTMASTER if envelope == "address" else "")
+    assert mail.sender == (POSTMASTER if envelope == "address" else "")
 
 
 def test_envelope_auto_where_the_null_sender_is_refused(refusing):
@@ -165,8 +165,8 @@ def test_foreign_words_are_tamed(gate, closing):
     assert not report.defects and script.contents[0].isascii() and "\x1b" not in script.contents[0]
     assert all(len(line) <= 998 for line in script.contents[0].split("\r\n"))
     line = gate.lines("status=failed")[0]
-    assert "\x1b" not in line and re.search(r'reply="[^"]*\\x1b', line)
-    gate.wait_log(r"status=failed code=550")
+    assert "\x1b" not in line and line.isascii()
+    assert re.search(r' reply="5\.1\.1 a[^"]*\\"quote\\" \\\\ [^"]*status=delivered', line), line
 
 
 def test_return_by_hand(gate):

@@ -1,6 +1,5 @@
 """8. Watched (R18, R20, R64, R66): log lines, and status, queue, check, reload over the control socket."""
 
-import json
 import os
 import re
 import signal
@@ -304,13 +303,13 @@ def test_reload_under_load_drops_nobody(gate, sink):
 def test_run_without_f_goes_behind(gate, sink):
     """Its exit status is the truth; it says so only once it serves."""
     gate.write()
-    result = gate.cmd("run", stdin=subprocess.DEVNULL)
-    assert result.returncode == 0 and result.stdout == "", result
     try:
+        result = gate.cmd("run", stdin=subprocess.DEVNULL, timeout=house.WAIT)
+        assert result.returncode == 0 and result.stdout == "", result
         with gate.login() as t:
             assert t.mail().code == 250
         sink.wait()
-        again = gate.cmd("run", stdin=subprocess.DEVNULL)
+        again = gate.cmd("run", stdin=subprocess.DEVNULL, timeout=house.WAIT)
         assert again.returncode in (69, 75) and again.stderr.startswith("sekimori: "), again
     finally:
         found = house.run("pgrep", "-f", f"{gate.path} run").stdout.split()

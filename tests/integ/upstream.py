@@ -30,6 +30,7 @@ class Keeper:
         self.delay = 0
 
     async def handle_MAIL(self, server, session, envelope, address, options):
+        address = "" if address == "<>" else address
         if self.replies.get("mail:" + address):
             return self.replies["mail:" + address]
         envelope.mail_from = address
