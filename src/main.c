@@ -27,19 +27,15 @@ static int command_run(const char *path, int argc, char **argv)
 /* Asks the running gate: the command's own words are the request. */
 static int ask(const char *path, const char *name, int argc, char **argv)
 {
-	struct fault f = { .text = "" };
-	struct config *c = config_read_domains(path, &f);
-	char line[CONTROL_LINE_MAX] = "";
-	int status;
+	char control[CONTROL_PATH_MAX], line[CONTROL_LINE_MAX];
 	size_t len = (size_t)snprintf(line, sizeof(line), "%s", name);
 
-	if (!c)
-		return command_failed(&f);
 	for (int i = 0; i < argc && len < sizeof(line); i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, " %s", argv[i]);
-	status = len < sizeof(line) ? control_ask(c->control, line) : command_usage(name);
-	config_free(c);
-	return status;
+	if (len >= sizeof(line))
+		return command_usage(name);
+	config_control(path, control);
+	return control_ask(control, line);
 }
 
 static int command_reload(const char *path, int argc, char **argv)

@@ -173,7 +173,7 @@ static const struct setting_row server_rows[] = {
 	{ "accounts", "/etc/sekimori/accounts", KIND_TEXT, 0, FIELD(struct config, accounts) },
 	{ "spool", "/var/spool/sekimori", KIND_TEXT, 0, FIELD(struct config, spool) },
 	{ "spool_size", "64M", KIND_SIZE, 0, FIELD(struct config, spool_size), .min = MIB, .max = 1024 * GIB },
-	{ "control", "/run/sekimori.sock", KIND_TEXT, 0, FIELD(struct config, control) },
+	{ "control", CONTROL_DEFAULT, KIND_TEXT, 0, FIELD(struct config, control) },
 	{ "user", "sekimori", KIND_TEXT, 0, FIELD(struct config, user), .check = check_user },
 	{ "enhanced_codes", "yes", KIND_WORD, 0, FIELD(struct config, ingest.enhanced_codes), .words = yes_no },
 	{ "max_sessions", "200", KIND_NUMBER, 0, FIELD(struct config, ingest.max_sessions), .min = 1, .max = 10000 },
@@ -658,6 +658,23 @@ struct config *config_read_domains(const char *path, struct fault *f)
 	struct draft d = { .fault = f };
 
 	return read_into(&d, path);
+}
+
+static bool find_control(void *context, const char *section, const char *key, struct slice value, unsigned line,
+			 struct fault *f)
+{
+	(void)line, (void)f;
+	if (key && !strcmp(section, "server") && !strcmp(key, "control"))
+		slice_copy(value, context, CONTROL_PATH_MAX);
+	return true;
+}
+
+void config_control(const char *path, char out[CONTROL_PATH_MAX])
+{
+	struct fault ignored = { .text = "" };
+
+	slice_copy(slice_of(CONTROL_DEFAULT), out, CONTROL_PATH_MAX);
+	ini_read(path, find_control, out, &ignored);
 }
 
 void config_free(struct config *c)

@@ -9,10 +9,13 @@
 #include "relay/route.h"
 #include "trust/trust.h"
 
+#define CONTROL_PATH_MAX	108		/* octets: sun_path of Linux */
+#define CONTROL_DEFAULT		"/run/sekimori.sock"
+
 struct config {
 	char path[256];				/* of the file */
 	/* [server] */
-	char accounts[256], spool[256], control[108], user[33];
+	char accounts[256], spool[256], control[CONTROL_PATH_MAX], user[33];
 	uint64_t spool_size;			/* octets */
 	unsigned domain_count;
 	char domains[DOMAINS_MAX][DOMAIN_MAX + 1];	/* as written; what counts is in `trust` */
@@ -56,6 +59,11 @@ struct config *config_check(const char *path, void (*notice)(void *context, cons
  * no more, and judges nothing: for `sekimori passwd`.
  */
 struct config *config_read_domains(const char *path, struct fault *f);
+/*
+ * Where the running gate listens, as far as the file says so: a file may have been damaged since the gate has read it, and it is then that
+ * one wants to ask.
+ */
+void config_control(const char *path, char out[CONTROL_PATH_MAX]);
 /* Wipes secrets, releases contexts. NULL is ignored. */
 void config_free(struct config *c);
 /* Nobody uses it any more: sessions, listeners, couriers. */

@@ -104,6 +104,7 @@ static bool produce_cat(struct client *c, struct buffer *out)
 	struct buffer b;
 	ssize_t got = 0;
 	size_t room;
+	char *at;
 	int result = -ENOMEM;
 
 	if (memory) {
@@ -113,7 +114,8 @@ static bool produce_cat(struct client *c, struct buffer *out)
 	if (!result) {
 		if (!c->cursor && !c->started)
 			buffer_put_text(out, "0\n");
-		got = spool_read(s, &m, c->cursor, buffer_reserve(out, &room), room);
+		at = buffer_reserve(out, &room);
+		got = spool_read(s, &m, c->cursor, at, room);
 		spool_message_end(&m);
 	}
 	free(memory);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -288,32 +289,44 @@ static void guard_standard_files(void)
 		close(fd);
 }
 
-static void detach(int told)
+/* From here on nothing of the caller's terminal is held, by helpers neither; -1, or standard error for a fault at start. */
+static int detach(void)
 {
+	int error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		dup2(null, fd);
 	if (null > 2)
 		close(null);
+	return error;
+}
+
+static void tell_ready(int told)
+{
 	if (write(told, "", 1) < 0)
 		log_line(SEVERITY_WARNING, "nobody waited for the start");
 	close(told);
 }
 
-static int run(const char *path, bool foreground, int told)
+/* `told`: where the parent waits for a word, or -1 in the foreground. */
+static int run(const char *path, int told)
 {
 	struct fault f = { .text = "", .status = STATUS_TEMPORARY };
-	struct daemon d = { .foreground = foreground };
-	int status = STATUS_OK;
+	struct daemon d = { .foreground = told < 0 };
+	int error = told < 0 ? -1 : detach(), status = STATUS_OK;
 
 	if (start(&d, path, &f)) {
+		if (error >= 0)
+			close(error);
 		if (told >= 0)
-			detach(told);
+			tell_ready(told);
 		serve(&d);
 	} else {
+		if (error >= 0)
+			dup2(error, STDERR_FILENO);
 		command_failed(&f);
-		if (!foreground)
+		if (!d.foreground)
 			log_line(SEVERITY_ERR, "not started: %s", f.text);
 		status = f.status;
 	}
@@ -338,7 +351,7 @@ static int run_behind(const char *path)
 		setsid();
 		if (chdir("/"))
 			_exit(STATUS_TEMPORARY);
-		exit(run(path, false, ends[1]));
+		exit(run(path, ends[1]));
 	}
 	close(ends[1]);
 	if (read(ends[0], &ready, 1) == 1)
@@ -350,6 +363,11 @@ static int run_behind(const char *path)
 
 int daemon_run(const char *path, bool foreground)
 {
+	char full[PATH_MAX];
+
 	guard_standard_files();
-	return foreground ? run(path, true, -1) : run_behind(path);
+	if (foreground)
+		return run(path, -1);
+	/* Behind, it works in "/", and reads the file again at each reload. */
+	return run_behind(realpath(path, full) ? full : path);
 }

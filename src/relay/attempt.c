@@ -52,6 +52,7 @@ struct attempt *attempt_new(struct spool *s, uint64_t id, uint32_t tries, int *e
 	a->id = id;
 	a->tries = tries;
 	a->route = -1;
+	slice_copy(SLICE_OF("none"), a->route_name, sizeof(a->route_name));
 	spool_id_text(id, a->id_text);
 	for (size_t size = MEMORY_FIRST; size <= MEMORY_MAX; size *= 4) {
 		*error = load(a, s, size);
