@@ -14,11 +14,15 @@
 /* Connections taken of one listener in one turn, so that a flood of them doesn't starve the sessions. */
 #define ACCEPTS_PER_TURN	64
 
+/* When accept fails for want of something, trying again at once would only burn time. */
+#define ACCEPT_REST_MS		200
+
 struct gate {				/* an open listening socket */
 	struct watch watch;
 	struct ingest *ingest;
 	struct ingest_settings *settings;
 	const struct ingest_listen *listen;	/* in settings */
+	int64_t rests_until;			/* ms: out of descriptors or memory, see ACCEPT_REST_MS */
 };
 
 /* Who is in which slot, apart from the sessions: counted at each accept, so it has to be small. */
@@ -115,8 +119,21 @@ static void welcome(struct gate *g, int fd, const struct sockaddr_storage *peer)
 
 static void gate_want(struct watch *w)
 {
-	w->events = POLLIN;
-	w->deadline = NEVER;
+	const struct gate *g = (const struct gate *)w;
+	bool rests = loop_now(g->ingest->house.loop) < g->rests_until;
+
+	w->events = rests ? 0 : POLLIN;
+	w->deadline = rests ? g->rests_until : NEVER;
+}
+
+static void rest(struct gate *g, int error)
+{
+	int64_t now = loop_now(g->ingest->house.loop);
+
+	if (now > g->rests_until + ACCEPT_REST_MS)	/* said once, not five times a second */
+		log_line(SEVERITY_ERR, "no connection can be taken on listener %s: %s", g->listen->name,
+			 strerror(error));
+	g->rests_until = now + ACCEPT_REST_MS;
 }
 
 static void gate_ready(struct watch *w, short revents)
@@ -124,13 +141,14 @@ static void gate_ready(struct watch *w, short revents)
 	struct gate *g = (struct gate *)w;
 	struct sockaddr_storage peer;
 
-	(void)revents;
+	if (!revents)
+		return;
 	for (unsigned n = 0; n < ACCEPTS_PER_TURN; n++) {
 		int fd = listener_accept(w->fd, &peer);
 
 		if (fd < 0) {
 			if (fd != -EAGAIN)
-				log_line(SEVERITY_WARNING, "accept: %s", strerror(-fd));
+				rest(g, -fd);
 			return;
 		}
 		welcome(g, fd, &peer);

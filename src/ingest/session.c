@@ -484,12 +484,12 @@ static void talk(struct session *s)
 		if (handlers[e.type])
 			handlers[e.type](s, &e);
 		stream_consume(&s->stream, used);
+		if (used && s->stage == STAGE_TALK && s->smtp.phase != PHASE_DATA)
+			s->deadline = loop_now(s->house->loop) + s->settings->command_timeout;
 		if (e.type == SMTP_SERVER_ROOM)
 			stream_write(&s->stream);
 		if (e.type == SMTP_SERVER_MORE || (e.type == SMTP_SERVER_ROOM && stream_has_output(&s->stream)))
 			return;
-		if (s->smtp.phase != PHASE_DATA)
-			s->deadline = loop_now(s->house->loop) + s->settings->command_timeout;
 	}
 }
 
@@ -594,7 +594,8 @@ static void want(struct watch *w)
 
 	w->fd = s->stream.fd;
 	w->events = stream_events(&s->stream, wants_input(s));
-	w->deadline = s->smtp.waiting ? NEVER : s->deadline;
+	/* While it is we who owe something, a login or a commit, the client's time doesn't run. */
+	w->deadline = s->stage == STAGE_TALK && s->smtp.waiting ? NEVER : s->deadline;
 	if (wants_input(s) && stream_ready(&s->stream))
 		w->deadline = loop_now(s->house->loop);
 	else if (s->starved)

@@ -16,6 +16,8 @@
 
 #define CLIENT_MS	30000	/* a command that doesn't ask, or doesn't read, is closed */
 
+#define REST_MS		200	/* before accept is tried again that failed */
+
 struct client;
 
 /* Puts the next piece of the answer; true when that was the last. */
@@ -36,6 +38,7 @@ struct control {
 	const struct control_house *house;
 	char path[108];
 	unsigned clients;
+	int64_t rests_until;		/* ms: accept failed, for want of descriptors most likely */
 };
 
 /* Answers */
@@ -314,18 +317,25 @@ static void open_client(struct control *control, int fd)
 
 static void control_want(struct watch *w)
 {
-	w->events = POLLIN;
-	w->deadline = NEVER;
+	const struct control *c = (const struct control *)w;
+	bool rests = loop_now(c->house->loop) < c->rests_until;
+
+	w->events = rests ? 0 : POLLIN;
+	w->deadline = rests ? c->rests_until : NEVER;
 }
 
 static void control_ready(struct watch *w, short revents)
 {
+	struct control *c = (struct control *)w;
 	struct sockaddr_storage peer;
 	int fd;
 
-	(void)revents;
+	if (!revents)
+		return;
 	while ((fd = listener_accept(w->fd, &peer)) >= 0)
-		open_client((struct control *)w, fd);
+		open_client(c, fd);
+	if (fd != -EAGAIN)
+		c->rests_until = loop_now(c->house->loop) + REST_MS;
 }
 
 static void control_reap(struct watch *w)

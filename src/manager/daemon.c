@@ -78,6 +78,12 @@ static void tell_unchangeable(const struct config *old, const struct config *new
 			log_line(SEVERITY_NOTICE, "[server] %s has changed: it takes a restart", rows[i].key);
 }
 
+static void retire(struct daemon *d, struct config *c)
+{
+	c->next = d->retired;
+	d->retired = c;
+}
+
 static void free_retired(struct daemon *d)
 {
 	struct config **link = &d->retired;
@@ -112,13 +118,13 @@ static bool reload(void *context, struct fault *f)
 	struct config *c = config_read(d->config->path, true, notice, NULL, f);
 
 	if (!c || !apply(d, c, f)) {
-		config_free(c);
+		if (c)
+			retire(d, c);	/* listeners that opened and were closed again hold it until the turn is over */
 		log_line(SEVERITY_ERR, "reload failed, the old configuration stays: %s", f->text);
 		return false;
 	}
 	tell_unchangeable(d->config, c);
-	d->config->next = d->retired;
-	d->retired = d->config;
+	retire(d, d->config);
 	d->config = c;
 	open_log(d, c);
 	log_line(SEVERITY_NOTICE, "reloaded %s", c->path);
@@ -180,6 +186,24 @@ static bool watch_signals(struct daemon *d, struct fault *f)
 	return true;
 }
 
+/* A descriptor a session, and some for the rest; procd and systemd start programs with 1024. */
+static void get_descriptors(const struct daemon *d)
+{
+	rlim_t need = d->config->ingest.max_sessions + WATCHES_EXTRA;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)
+		return;
+	limit.rlim_cur = need;
+	if (limit.rlim_max < need && !geteuid())
+		limit.rlim_max = need;
+	if (limit.rlim_max < need)
+		limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < need)
+		log_line(SEVERITY_WARNING, "%llu open files are allowed, [server] max_sessions asks for %llu: raise the limit",
+			 (unsigned long long)limit.rlim_cur, (unsigned long long)need);
+}
+
 static bool get_memory(struct daemon *d, struct fault *f)
 {
 	unsigned sessions = d->config->ingest.max_sessions;
@@ -227,6 +251,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!d->config)
 		return false;
 	open_log(d, d->config);
+	get_descriptors(d);
 	if (!get_memory(d, f))
 		return false;
 	d->control = control_new(&d->house, d->config->control, f);

@@ -407,7 +407,7 @@ static int64_t next_route_up(const struct relay *r)
 	int64_t at = NEVER;
 
 	for (unsigned i = 0; i < r->settings->route_count; i++)
-		if (r->states[i].down_until && r->states[i].down_until < at)
+		if (is_down(r, i) && r->states[i].down_until < at)
 			at = r->states[i].down_until;
 	return at;
 }
