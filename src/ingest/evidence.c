@@ -67,19 +67,3 @@ bool evidence_write(struct buffer *out, const struct session *s)
 {
 	return write_received(out, s) && write_results(out, s) && write_tag(out, s->transaction);
 }
-
-void evidence_record_verdict(struct record *r, const struct verdict *v)
-{
-	static const char *const match[] = { "other", "own", NULL };
-
-	record_number(r, "level", v->level);
-	if (!v->pass) {
-		record_word(r, "reason", verdict_reason(v));
-		if (v->action != ACTION_REFUSE)
-			record_word(r, "would", "refuse");
-	}
-	if (v->display_address)
-		record_number(r, "display_addr", 1);
-	record_word(r, "envelope", match[v->envelope_match % 3]);
-	record_word(r, "from_is", match[v->from_match % 3]);
-}

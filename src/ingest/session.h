@@ -25,6 +25,14 @@ struct session_house {
 	void *context;
 };
 
+enum session_stage {
+	STAGE_TALK,
+	STAGE_TLS_DUE,			/* 220 is on its way out; then the handshake */
+	STAGE_SHAKING,
+	STAGE_LEAVING,			/* the last reply is on its way out */
+	STAGE_LINGER,			/* nothing more to say; read on a moment, so that the last reply isn't lost to a RST */
+};
+
 struct session {
 	struct watch watch;		/* first: the loop's callbacks get it */
 	struct session_house *house;
@@ -52,6 +60,21 @@ struct session {
 /* Takes over fd. The watch is added to the loop; false when there is no room (fd is closed then). */
 bool session_open(struct session *s, struct session_house *house, struct ingest_settings *settings,
 		  const struct ingest_listen *listen, int fd, const struct ip_address *client);
+/* Goes as far as it can without waiting: for those who have brought an answer. */
+void session_turn(struct session *s);
+/* The transaction, if any, is void. One that is being committed goes on without us. */
+void session_drop(struct session *s);
+/* DATA's rate is looked at from now on. */
+void session_open_window(struct session *s);
+
+/* Events of the SMTP session and what is done about them: login.c, message.c. */
+void session_login(struct session *s, const struct smtp_server_event *e);
+void session_mail(struct session *s, const struct smtp_server_event *e);
+void session_rcpt(struct session *s, const struct smtp_server_event *e);
+void session_data(struct session *s, const struct smtp_server_event *e);
+void session_content(struct session *s, const struct smtp_server_event *e);
+void session_end(struct session *s, const struct smtp_server_event *e);
+
 /* 421 and close, unless a commit is under way, which is waited for. */
 void session_shutdown(struct session *s);
 

@@ -423,6 +423,13 @@ static void end_handshake(struct courier *c)
 	c->deadline = patience(c);
 }
 
+/* The AUTH line has gone out: our password doesn't stay in a block that goes to somebody else (R63). */
+static void forget_login(struct courier *c)
+{
+	if (c->stream.out.at && !stream_has_output(&c->stream))
+		secret_wipe(c->stream.out.at, SMTP_LINE_MAX);
+}
+
 static void turn(struct courier *c)
 {
 	c->in_turn = true;
@@ -436,6 +443,8 @@ static void turn(struct courier *c)
 			stream_write(&c->stream);
 	} while (has_shaken(c) || (talks(c) && stream_ready(&c->stream) && stream_read(&c->stream)));
 	look_for_end(c);
+	if (!c->was_ready)
+		forget_login(c);
 	if (c->stage != COURIER_DIALLING)
 		stream_rest(&c->stream);
 	c->in_turn = false;

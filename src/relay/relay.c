@@ -1,5 +1,3 @@
-#include "relay/relay.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "relay/courier.h"
-#include "relay/returns.h"
+#include "relay/inner.h"
 
 /* Attempts that wait in memory for a courier of their route; the others wait in the queue. */
 #define WAITING_MAX	32
@@ -22,188 +19,6 @@
 #define SANE_WALL	1767225600
 #define SWEEP_MS	60000	/* how often messages are looked through for those that have expired */
 
-struct route_state {
-	unsigned couriers;
-	unsigned failures;		/* in a row */
-	int64_t down_until;		/* monotonic ms; 0: up */
-	int64_t last_success, last_failure;	/* wall */
-	char last_error[FAULT_MAX];
-};
-
-struct relay {
-	struct watch watch;		/* the schedule; has no descriptor */
-	struct relay_house house;
-	struct keeper *keeper;
-	struct relay_settings *settings;
-	struct route_state *states;	/* a row a route of settings */
-	struct courier *couriers;
-	struct attempt *waiting;
-	unsigned waiting_count;
-	unsigned returning;		/* attempts whose return mail is on its way to the disk */
-	unsigned open;			/* couriers */
-	bool closing, scheduling, wake;
-	int64_t next_sweep;
-	struct relay_counters counters;
-};
-
-static void schedule(struct relay *r);
-static void go_on(struct relay *r, struct attempt *a);
-
-static int64_t now(const struct relay *r)
-{
-	return loop_now(r->house.loop);
-}
-
-static int64_t retry_delay(const struct relay_settings *s, uint32_t tries)
-{
-	return s->retry[tries < s->retry_count ? tries : s->retry_count - 1];
-}
-
-/* The log's line for a recipient (R18: each recipient's final upstream reply). */
-static void log_recipient(const struct attempt *a, const struct attempt_recipient *to, const char *address)
-{
-	static const char *const names[] = { "deferred", "delivered", "failed" };
-	bool delivered = to->state == RECIPIENT_DELIVERED, failed = to->state == RECIPIENT_FAILED;
-	int64_t age = clock_wall() - a->message.envelope.arrived;
-	struct record line;
-
-	record_start(&line, "delivery");
-	record_word(&line, "id", a->id_text);
-	record_word(&line, "status", to->expired ? "expired" : names[delivered + 2 * failed]);
-	record_number(&line, "code", to->code);
-	record_number(&line, "tries", a->tries + 1);
-	record_number(&line, "age", age < 0 ? 0 : age);
-	record_word(&line, "relay", a->route_name);
-	if (address[0])
-		record_word(&line, "host", address);
-	record_text(&line, "from", a->message.envelope.sender);
-	record_text(&line, "to", to->address);
-	record_text(&line, "reply", attempt_words(a, to));
-	log_record(failed ? SEVERITY_WARNING : delivered ? SEVERITY_INFO : SEVERITY_NOTICE, &line);
-}
-
-static void log_group(struct relay *r, const struct attempt *a, const char *address)
-{
-	for (unsigned i = 0; i < a->count; i++) {
-		const struct attempt_recipient *to = &a->recipients[i];
-
-		if (!to->in_group || !to->tried)
-			continue;
-		log_recipient(a, to, address);
-		r->counters.delivered += to->state == RECIPIENT_DELIVERED;
-		r->counters.failed += to->state == RECIPIENT_FAILED;
-		r->counters.deferred += to->state == RECIPIENT_PENDING;
-	}
-}
-
-/* The end of an attempt */
-
-static struct slice last_words(const struct attempt *a)
-{
-	for (unsigned i = 0; i < a->count; i++)
-		if (a->recipients[i].state == RECIPIENT_PENDING && a->recipients[i].words_len)
-			return attempt_words(a, &a->recipients[i]);
-	return slice_of("");
-}
-
-static void record(struct relay *r, struct attempt *a)
-{
-	char *states = malloc(a->count);
-	int64_t at = a->not_before ? a->not_before : now(r) + retry_delay(r->settings, a->tries);
-	int result = -ENOMEM;
-
-	for (unsigned i = 0; states && i < a->count; i++)
-		states[i] = (char)a->recipients[i].state;
-	if (states)
-		result = spool_outcome(r->house.spool, a->id, slice_bytes(states, a->count),
-				       clock_wall() + (at - now(r)) / 1000, at, last_words(a));
-	if (result) {
-		log_line(SEVERITY_ERR, "message %s: its outcome could not be recorded (%s); it may be sent again",
-			 a->id_text, strerror(-result));
-		spool_untake(r->house.spool, a->id, at);
-	}
-	keeper_note(r->keeper);
-	free(states);
-	attempt_free(a);
-	relay_wake(r);
-}
-
-/* A failure that could not be told to the sender is not yet one: tried again later. */
-static void take_back_failures(struct attempt *a)
-{
-	for (unsigned i = 0; i < a->count; i++)
-		if (a->recipients[i].tried && a->recipients[i].state == RECIPIENT_FAILED)
-			a->recipients[i].state = RECIPIENT_PENDING;
-}
-
-static void returned(struct keeping *k, int result)
-{
-	struct attempt *a = (struct attempt *)k;
-	struct relay *r = a->relay;
-
-	r->returning--;
-	if (result) {
-		log_line(SEVERITY_ERR, "message %s: no return mail could be made: %s", a->id_text, strerror(-result));
-		take_back_failures(a);
-	} else {
-		char id[SPOOL_ID_TEXT];
-
-		spool_id_text(k->writer.id, id);
-		log_line(SEVERITY_INFO, "return id=%s of=%s", id, a->id_text);
-		r->counters.returned++;
-	}
-	record(r, a);
-}
-
-/* Nobody to tell (R49): kept for a person to look at until it expires, then dropped with a last line. */
-static void park(struct relay *r, struct attempt *a)
-{
-	struct record line;
-	bool over = false;
-
-	for (unsigned i = 0; i < a->count; i++)
-		over |= a->recipients[i].expired;
-	record_start(&line, over ? "dropped" : "parked");
-	record_word(&line, "id", a->id_text);
-	record_word(&line, "reason", a->message.envelope.is_return ? "return-mail" :
-		    !a->message.envelope.sender.len ? "null-sender" :
-		    a->message.envelope.no_return ? "automatic" : "no-return-address");
-	record_text(&line, "from", a->message.envelope.sender);
-	log_record(over ? SEVERITY_ERR : SEVERITY_WARNING, &line);
-	if (!over) {
-		take_back_failures(a);
-		a->not_before = now(r) + r->settings->expire;
-	}
-	record(r, a);
-}
-
-static unsigned new_failures(const struct attempt *a)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < a->count; i++)
-		n += a->recipients[i].tried && a->recipients[i].state == RECIPIENT_FAILED;
-	return n;
-}
-
-static void finish(struct relay *r, struct attempt *a)
-{
-	int result;
-
-	if (!new_failures(a)) {
-		record(r, a);
-		return;
-	}
-	if (!attempt_returnable(a) || !r->settings->return_from[0]) {
-		park(r, a);
-		return;
-	}
-	result = returns_make(a, r->settings, r->keeper, returned);
-	r->returning++;
-	if (result)
-		returned(&a->keeping, result);
-}
-
 /* Where an attempt goes next */
 
 static struct courier *idle_courier(const struct relay *r, unsigned route)
@@ -216,7 +31,7 @@ static struct courier *idle_courier(const struct relay *r, unsigned route)
 
 static bool is_down(const struct relay *r, unsigned route)
 {
-	return r->states[route].down_until > now(r);
+	return r->states[route].down_until > relay_now(r);
 }
 
 static bool has_room(const struct relay *r, unsigned route)
@@ -286,7 +101,7 @@ static void go_on(struct relay *r, struct attempt *a)
 			break;
 		if (route >= 0 && !is_down(r, (unsigned)route)) {
 			if (!place(r, a))
-				put_off(r, a, now(r) + LATER_MS);
+				put_off(r, a, relay_now(r) + LATER_MS);
 			return;
 		}
 		if (route >= 0)
@@ -296,7 +111,7 @@ static void go_on(struct relay *r, struct attempt *a)
 	if (!a->carried && until)
 		put_off(r, a, until);
 	else
-		finish(r, a);
+		outcome_finish(r, a);
 }
 
 static bool has_expired(const struct relay *r, int64_t arrived)
@@ -304,15 +119,6 @@ static bool has_expired(const struct relay *r, int64_t arrived)
 	int64_t wall = clock_wall();
 
 	return arrived > SANE_WALL && wall > SANE_WALL && (wall - arrived) * 1000 > r->settings->expire;
-}
-
-static void expire(struct relay *r, struct attempt *a)
-{
-	attempt_give_up(a);
-	for (unsigned i = 0; i < a->count; i++)
-		if (a->recipients[i].expired)
-			log_recipient(a, &a->recipients[i], "");
-	finish(r, a);
 }
 
 static struct attempt *load(struct relay *r, const struct spool_entry *e)
@@ -328,7 +134,7 @@ static struct attempt *load(struct relay *r, const struct spool_entry *e)
 	}
 	spool_id_text(id, text);
 	log_line(SEVERITY_ERR, "message %s can't be read from the spool: %s", text, strerror(-error));
-	spool_untake(r->house.spool, id, now(r) + (error == -ENOMEM ? LATER_MS : DAMAGED_MS));
+	spool_untake(r->house.spool, id, relay_now(r) + (error == -ENOMEM ? LATER_MS : DAMAGED_MS));
 	return NULL;
 }
 
@@ -363,10 +169,10 @@ static void sweep(struct relay *r)
 	uint64_t after = 0;
 	const struct spool_entry *e;
 
-	r->next_sweep = now(r) + SWEEP_MS;
+	r->next_sweep = relay_now(r) + SWEEP_MS;
 	while ((e = spool_next(r->house.spool, after))) {
 		after = e->id;
-		if (!e->taken && has_expired(r, e->arrived) && e->next_attempt <= now(r))
+		if (!e->taken && has_expired(r, e->arrived) && e->next_attempt <= relay_now(r))
 			relay_give_up(r, e->id, true);
 	}
 }
@@ -374,13 +180,13 @@ static void sweep(struct relay *r)
 static void take_due(struct relay *r)
 {
 	for (unsigned n = 0; n < LOADS_PER_TURN && any_room(r); n++) {
-		const struct spool_entry *e = spool_take(r->house.spool, now(r));
+		const struct spool_entry *e = spool_take(r->house.spool, relay_now(r));
 		struct attempt *a = e ? load(r, e) : NULL;
 
 		if (!e)
 			return;
 		if (a && has_expired(r, a->message.envelope.arrived))
-			expire(r, a);
+			outcome_expire(r, a);
 		else if (a)
 			go_on(r, a);
 	}
@@ -396,7 +202,7 @@ static void schedule(struct relay *r)
 	r->scheduling = true;
 	r->wake = false;
 	place_waiting(r);
-	if (now(r) >= r->next_sweep)
+	if (relay_now(r) >= r->next_sweep)
 		sweep(r);
 	take_due(r);
 	r->scheduling = false;
@@ -432,7 +238,7 @@ static void want(struct watch *w)
 	due = any_room(r) ? spool_next_due(r->house.spool) : next_route_up(r);
 	if (spool_count(r->house.spool) && r->next_sweep < due)
 		due = r->next_sweep;
-	w->deadline = r->wake ? now(r) : due;
+	w->deadline = r->wake ? relay_now(r) : due;
 }
 
 static void ready(struct watch *w, short revents)
@@ -464,7 +270,7 @@ static bool is_current(const struct relay *r, const struct courier *c)
 
 static void on_done(struct relay *r, struct courier *c, struct attempt *a)
 {
-	log_group(r, a, c->address);
+	outcome_log(r, a, c->address);
 	if (is_current(r, c) && was_heard(a)) {
 		struct route_state *state = &r->states[c->route];
 
@@ -487,13 +293,13 @@ static void on_idle(struct relay *r, struct courier *c)
 static void mark_down(struct relay *r, unsigned route, const char *words, bool login)
 {
 	struct route_state *state = &r->states[route];
-	int64_t delay = retry_delay(r->settings, state->failures);
+	int64_t delay = relay_delay(r->settings, state->failures);
 	struct record line;
 
 	if (is_down(r, route))
 		return;			/* connections that were tried at once fail as one */
 	state->failures++;
-	state->down_until = now(r) + delay;
+	state->down_until = relay_now(r) + delay;
 	state->last_failure = clock_wall();
 	slice_copy(slice_first(slice_of(words), sizeof(state->last_error) - 1), state->last_error,
 		   sizeof(state->last_error));
@@ -513,7 +319,7 @@ static void on_failed(struct relay *r, struct courier *c, struct attempt *a, con
 	if (!a)
 		return;
 	attempt_group_verdict(a, 0, slice_of(words), false);
-	log_group(r, a, c->address);
+	outcome_log(r, a, c->address);
 	if (is_current(r, c))
 		a->not_before = r->states[c->route].down_until;
 	go_on(r, a);
@@ -636,7 +442,7 @@ void relay_status(const struct relay *r, unsigned route, struct relay_status *ou
 		.last_success = state->last_success,
 		.last_failure = state->last_failure,
 		.last_error = state->last_error,
-		.down_for = is_down(r, route) ? state->down_until - now(r) : 0,
+		.down_for = is_down(r, route) ? state->down_until - relay_now(r) : 0,
 	};
 }
 
@@ -650,18 +456,18 @@ int relay_give_up(struct relay *r, uint64_t id, bool return_it)
 	/* Made the first of all that are due, so that taking gives this one. */
 	if (e->taken || !spool_hasten(r->house.spool, id, INT64_MIN))
 		return -EBUSY;
-	e = spool_take(r->house.spool, now(r));
+	e = spool_take(r->house.spool, relay_now(r));
 	if (!e || e->id != id)
 		return -EBUSY;
 	a = load(r, e);
 	if (!a)
 		return -EIO;
 	if (return_it) {
-		expire(r, a);
+		outcome_expire(r, a);
 		return 0;
 	}
 	attempt_give_up(a);
 	log_line(SEVERITY_NOTICE, "removed id=%s", a->id_text);
-	record(r, a);
+	outcome_record(r, a);
 	return 0;
 }

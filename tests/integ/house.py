@@ -155,6 +155,10 @@ class Gate:
             wait_for(lambda: f"{address} to open; log:\n{self.log()}", lambda a=address: self._open(a))
         return self
 
+    def settled(self):
+        """Waits until the sessions of start()'s own looks are over."""
+        wait_for("no session to be open", lambda: self.json("status")["sessions"] == 0)
+
     def _open(self, address):
         assert self.process.poll() is None, f"exit {self.process.returncode}; log:\n{self.log()}"
         try:

@@ -342,6 +342,7 @@ def test_silence_ends_a_session(gate):
 
 def test_too_many_sessions(gate):
     gate.set("server", max_sessions=3).start()
+    gate.settled()
     talks = [gate.connect() for _ in range(3)]
     assert [t.reply().code for t in talks] == [220] * 3
     with gate.connect() as t:
@@ -354,6 +355,7 @@ def test_too_many_sessions(gate):
 
 def test_sessions_per_client(gate):
     gate.set("limits", sessions_per_client=2).start()
+    gate.settled()
     talks = [gate.connect() for _ in range(2)]
     assert [t.reply().code for t in talks] == [220] * 2
     with gate.connect() as t:

@@ -96,7 +96,7 @@ def test_envelope(refusing, envelope):
 
 def test_envelope_auto_where_the_null_sender_is_refused(refusing):
     """R48."""
-    refusing.sink.keeper.replies["mail:"] = "550 5.7.1 no null sender here"
+    refusing.sink.keeper.replies["mail:<>"] = "550 5.7.1 no null sender here"
     gate = refusing.start()
     send(gate)
     mail, report = returned(gate)

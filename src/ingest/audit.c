@@ -1,0 +1,107 @@
+#include "ingest/audit.h"
+
+#include "base/log.h"
+#include "trust/accounts.h"
+
+static const char *tls_words(const struct session *s)
+{
+	return s->stream.tls && s->smtp.secured ? tls_version(s->stream.tls) : NULL;
+}
+
+/* Fields that every line of a session carries. */
+static void record_who(struct record *r, const struct session *s)
+{
+	record_text(r, "client", slice_of(s->client_text));
+	record_word(r, "listener", s->listen->name);
+	record_word(r, "tls", tls_words(s));
+}
+
+/* Who it is, canonical and as typed. */
+static void record_principal(struct record *r, const struct session *s)
+{
+	record_who(r, s);
+	record_word(r, "trust", principal_kind_name(s->principal.kind));
+	record_text(r, "account", principal_name(&s->principal));
+	if (s->login[0])
+		record_text(r, "login", slice_of(s->login));
+}
+
+static void record_verdict(struct record *r, const struct verdict *v)
+{
+	static const char *const match[] = { "other", "own", NULL };
+
+	record_number(r, "level", v->level);
+	if (!v->pass) {
+		record_word(r, "reason", verdict_reason(v));
+		if (v->action != ACTION_REFUSE)
+			record_word(r, "would", "refuse");
+	}
+	if (v->display_address)
+		record_number(r, "display_addr", 1);
+	record_word(r, "envelope", match[v->envelope_match % 3]);
+	record_word(r, "from_is", match[v->from_match % 3]);
+}
+
+void audit_session(const struct session *s)
+{
+	struct record r;
+
+	record_start(&r, "session");
+	record_word(&r, "end", s->end ? s->end : "closed");
+	record_number(&r, "messages", s->messages);
+	record_number(&r, "refused", s->refused);
+	record_seconds(&r, "duration", loop_now(s->house->loop) - s->started);
+	record_principal(&r, s);
+	record_text(&r, "helo", smtp_server_helo(&s->smtp));
+	if (s->stage != STAGE_LINGER && stream_error(&s->stream)[0])
+		record_text(&r, "error", slice_of(stream_error(&s->stream)));
+	log_record(SEVERITY_INFO, &r);
+}
+
+void audit_login(const struct session *s, enum reply reply)
+{
+	struct record r;
+
+	record_start(&r, "login");
+	record_word(&r, "result", reply == REPLY_AUTH_OK ? "ok" : reply == REPLY_AUTH_FAILED ? "refused" : "error");
+	record_who(&r, s);
+	record_text(&r, "login", slice_of(s->login));
+	record_text(&r, "account", s->candidate ? account_name(s->candidate) : slice_of(""));
+	log_record(reply == REPLY_AUTH_OK ? SEVERITY_INFO : SEVERITY_NOTICE, &r);
+}
+
+void audit_message(const struct session *s, const struct transaction *t, enum reply reply)
+{
+	const struct verdict *v = t->header_verdict.level ? &t->header_verdict : &t->envelope_verdict;
+	struct record r;
+
+	record_start(&r, "message");
+	record_word(&r, "id", t->id);
+	record_word(&r, "verdict", reply == REPLY_ACCEPTED ? "accepted" : "refused");
+	record_number(&r, "code", reply_code(reply));
+	record_verdict(&r, v);
+	record_number(&r, "rcpts", t->recipient_count);
+	record_number(&r, "size", (int64_t)t->size);
+	record_principal(&r, s);
+	record_text(&r, "from", address_text(&t->mail.sender));
+	record_text(&r, "header_from", address_text(&v->from_address));
+	record_text(&r, "to", slice_first(buffer_bytes(&t->recipients),
+					  slice_find(buffer_bytes(&t->recipients), '\n')));
+	record_text(&r, "msgid", transaction_message_id(t));
+	log_record(SEVERITY_INFO, &r);
+}
+
+void audit_refusal(const struct session *s, const char *at, const struct address *who, const struct verdict *v,
+			enum reply reply)
+{
+	struct record r;
+
+	record_start(&r, "refused");
+	record_word(&r, "at", at);
+	record_number(&r, "code", reply_code(reply));
+	if (v)
+		record_verdict(&r, v);
+	record_principal(&r, s);
+	record_text(&r, at[0] == 'm' ? "from" : "to", address_text(who));
+	log_record(SEVERITY_INFO, &r);
+}

@@ -1,0 +1,218 @@
+/* MAIL, RCPT, DATA and the final dot: the verdicts, and what is answered. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "ingest/audit.h"
+#include "ingest/evidence.h"
+
+void session_drop(struct session *s)
+{
+	struct transaction *t = s->transaction;
+
+	s->transaction = NULL;
+	if (!t)
+		return;
+	if (t->committing) {
+		t->session = NULL;	/* complete and on its way to the disk: it is mail, though nobody hears the 250 */
+		return;
+	}
+	transaction_reset(t);
+	pool_put(s->house->transactions, t);
+}
+
+static void answer(struct session *s, enum reply reply, struct slice argument)
+{
+	struct buffer *out = stream_output(&s->stream);
+
+	if (out)
+		smtp_server_answer(&s->smtp, out, reply, argument);
+	else
+		s->watch.dead = true;	/* can't be: a turn begins only with room for a reply */
+}
+
+static enum reply sender_reply(const struct verdict *v)
+{
+	if (v->reason == REASON_NO_AUTH)
+		return REPLY_AUTH_REQUIRED;
+	return v->pass || v->action != ACTION_REFUSE ? REPLY_SENDER_OK : REPLY_SENDER_REFUSED;
+}
+
+static enum reply begin_transaction(struct session *s, const struct smtp_mail *mail, const struct verdict *v)
+{
+	struct transaction *t = pool_get(s->house->transactions);
+	int result;
+
+	if (!t)
+		return REPLY_TOO_BUSY;
+	*t = (struct transaction){ 0 };
+	result = transaction_begin(t, s->house->keeper, s->house->blocks, mail, s->settings->max_header);
+	t->session = s;
+	t->envelope_verdict = *v;
+	s->transaction = t;
+	if (!result)
+		return REPLY_SENDER_OK;
+	session_drop(s);
+	return result == -ENOSPC || result == -EDQUOT ? REPLY_DISK_FULL : REPLY_SPOOL_FAILED;
+}
+
+void session_mail(struct session *s, const struct smtp_server_event *e)
+{
+	struct verdict v;
+	enum reply reply;
+
+	session_drop(s);
+	trust_judge_mail(s->settings->trust, &s->principal, &e->mail.sender, &v);
+	reply = sender_reply(&v);
+	if (reply == REPLY_SENDER_OK)
+		reply = begin_transaction(s, &e->mail, &v);
+	if (reply != REPLY_SENDER_OK) {
+		s->refused++;
+		audit_refusal(s, "mail", &e->mail.sender, &v, reply);
+	}
+	answer(s, reply, address_text(&e->mail.sender));
+}
+
+/* RFC 5321 4.5.1: <postmaster> without a domain is accepted, and is the one of our first domain. */
+static void complete_postmaster(const struct session *s, struct address *to)
+{
+	struct slice domain = trust_default_domain(s->settings->trust);
+	char text[ADDRESS_MAX + 1];
+	int len;
+
+	if (!domain.len || !slice_equal_fold(address_text(to), SLICE_OF("postmaster")))
+		return;
+	len = snprintf(text, sizeof(text), "%s@%.*s", to->text, SLICE_ARGS(domain));
+	if (len > 0 && (size_t)len < sizeof(text))
+		address_parse(slice_bytes(text, (size_t)len), to);
+}
+
+static enum reply recipient_reply(struct session *s, const struct address *to)
+{
+	const struct trust_device *device = s->principal.kind == PRINCIPAL_DEVICE ? s->principal.device : NULL;
+	struct address_key key;
+
+	if (!to->well_formed || address_is_null(to))
+		return REPLY_RECIPIENT_SYNTAX;
+	if (device && device->local_only &&
+	    (!address_key(to, &key) || !trust_is_our_domain(s->settings->trust, address_key_domain(&key))))
+		return REPLY_RELAY_DENIED;
+	if (s->transaction->recipient_count >= s->settings->max_recipients)
+		return REPLY_TOO_MANY_RECIPIENTS;
+	return transaction_add_recipient(s->transaction, to) ? REPLY_RECIPIENT_OK : REPLY_TOO_MANY_RECIPIENTS;
+}
+
+void session_rcpt(struct session *s, const struct smtp_server_event *e)
+{
+	struct address to = e->rcpt;
+	enum reply reply;
+
+	complete_postmaster(s, &to);
+	reply = recipient_reply(s, &to);
+	if (reply != REPLY_RECIPIENT_OK)
+		audit_refusal(s, "rcpt", &e->rcpt, NULL, reply);
+	answer(s, reply, address_text(&e->rcpt));
+}
+
+/* DATA */
+
+void session_data(struct session *s, const struct smtp_server_event *e)
+{
+	(void)e;
+	if (transaction_data(s->transaction)) {
+		session_drop(s);	/* a refused DATA ends it */
+		answer(s, REPLY_SPOOL_FAILED, slice_of(""));
+		return;
+	}
+	session_open_window(s);
+	answer(s, REPLY_START_INPUT, slice_of(s->transaction->id));
+}
+
+void session_content(struct session *s, const struct smtp_server_event *e)
+{
+	transaction_content(s->transaction, e->content, s->settings->max_message_size);
+}
+
+/* The message's fate, worst defect first; REPLY_ACCEPTED when it may be kept. */
+static enum reply message_reply(struct session *s, bool bare_cr_lf)
+{
+	struct transaction *t = s->transaction;
+	struct verdict *v = &t->header_verdict;
+
+	header_finish(&t->header);
+	trust_judge_header(s->settings->trust, &s->principal, &t->mail.sender, &t->header, v);
+	if (!v->pass && v->action == ACTION_REFUSE)
+		return REPLY_FILTERED;
+	if (bare_cr_lf)
+		return REPLY_BARE_CR_LF;
+	if (t->too_large)
+		return REPLY_TOO_LARGE;
+	if (t->header.count[FIELD_RECEIVED] > s->settings->received_max)
+		return REPLY_LOOP;
+	return t->error == -ENOSPC || t->error == -EDQUOT ? REPLY_DISK_FULL :
+	       t->error ? REPLY_SPOOL_FAILED : REPLY_ACCEPTED;
+}
+
+static void finish_message(struct session *s, enum reply reply)
+{
+	struct transaction *t = s->transaction;
+	char id[SPOOL_ID_TEXT];
+
+	memcpy(id, t->id, sizeof(id));
+	audit_message(s, t, reply);
+	if (reply == REPLY_ACCEPTED) {
+		s->messages++;
+		s->house->counters.messages++;
+		s->house->counters.octets += t->size;
+	} else {
+		s->refused++;
+		s->house->counters.refused_messages++;
+	}
+	session_drop(s);
+	answer(s, reply, slice_of(id));
+	s->deadline = loop_now(s->house->loop) + s->settings->command_timeout;
+}
+
+static void committed(struct keeping *k, int result)
+{
+	struct transaction *t = (struct transaction *)k;
+	struct session *s = t->session;
+	struct pool *transactions;
+
+	t->committing = false;
+	t->keeping.writer.id = 0;	/* decided: nothing to abort any more */
+	if (s) {
+		finish_message(s, !result ? REPLY_ACCEPTED : result == -ENOSPC ? REPLY_DISK_FULL : REPLY_SPOOL_FAILED);
+		session_turn(s);
+		return;
+	}
+	transactions = t->home;
+	transaction_reset(t);
+	pool_put(transactions, t);
+}
+
+static enum reply commit(struct session *s)
+{
+	struct transaction *t = s->transaction;
+	char memory[EVIDENCE_MAX];
+	struct buffer front;
+	int result;
+
+	buffer_init(&front, memory, sizeof(memory));
+	evidence_write(&front, s);
+	t->keeping.done = committed;
+	t->home = s->house->transactions;
+	result = transaction_commit(t, buffer_bytes(&front), &s->principal, clock_wall());
+	return !result ? REPLY_ACCEPTED : result == -ENOSPC || result == -EDQUOT ? REPLY_DISK_FULL : REPLY_SPOOL_FAILED;
+}
+
+void session_end(struct session *s, const struct smtp_server_event *e)
+{
+	enum reply reply = message_reply(s, e->end.bare_cr_lf);
+
+	if (reply == REPLY_ACCEPTED)
+		reply = commit(s);
+	if (reply != REPLY_ACCEPTED)
+		finish_message(s, reply);	/* else `committed` answers, once it is on the disk */
+}

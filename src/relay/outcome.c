@@ -1,0 +1,160 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "relay/inner.h"
+#include "relay/returns.h"
+
+/* The log's line for a recipient (R18: each recipient's final upstream reply). */
+static void log_recipient(const struct attempt *a, const struct attempt_recipient *to, const char *address)
+{
+	static const char *const names[] = { "deferred", "delivered", "failed" };
+	bool delivered = to->state == RECIPIENT_DELIVERED, failed = to->state == RECIPIENT_FAILED;
+	int64_t age = clock_wall() - a->message.envelope.arrived;
+	struct record line;
+
+	record_start(&line, "delivery");
+	record_word(&line, "id", a->id_text);
+	record_word(&line, "status", to->expired ? "expired" : names[delivered + 2 * failed]);
+	record_number(&line, "code", to->code);
+	record_number(&line, "tries", a->tries + 1);
+	record_number(&line, "age", age < 0 ? 0 : age);
+	record_word(&line, "relay", a->route_name);
+	if (address[0])
+		record_word(&line, "host", address);
+	record_text(&line, "from", a->message.envelope.sender);
+	record_text(&line, "to", to->address);
+	record_text(&line, "reply", attempt_words(a, to));
+	log_record(failed ? SEVERITY_WARNING : delivered ? SEVERITY_INFO : SEVERITY_NOTICE, &line);
+}
+
+void outcome_log(struct relay *r, const struct attempt *a, const char *address)
+{
+	for (unsigned i = 0; i < a->count; i++) {
+		const struct attempt_recipient *to = &a->recipients[i];
+
+		if (!to->in_group || !to->tried)
+			continue;
+		log_recipient(a, to, address);
+		r->counters.delivered += to->state == RECIPIENT_DELIVERED;
+		r->counters.failed += to->state == RECIPIENT_FAILED;
+		r->counters.deferred += to->state == RECIPIENT_PENDING;
+	}
+}
+
+static struct slice last_words(const struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->recipients[i].state == RECIPIENT_PENDING && a->recipients[i].words_len)
+			return attempt_words(a, &a->recipients[i]);
+	return slice_of("");
+}
+
+void outcome_record(struct relay *r, struct attempt *a)
+{
+	char *states = malloc(a->count);
+	int64_t at = a->not_before ? a->not_before : relay_now(r) + relay_delay(r->settings, a->tries);
+	int result = -ENOMEM;
+
+	for (unsigned i = 0; states && i < a->count; i++)
+		states[i] = (char)a->recipients[i].state;
+	if (states)
+		result = spool_outcome(r->house.spool, a->id, slice_bytes(states, a->count),
+				       clock_wall() + (at - relay_now(r)) / 1000, at, last_words(a));
+	if (result) {
+		log_line(SEVERITY_ERR, "message %s: its outcome could not be recorded (%s); it may be sent again",
+			 a->id_text, strerror(-result));
+		spool_untake(r->house.spool, a->id, at);
+	}
+	keeper_note(r->keeper);
+	free(states);
+	attempt_free(a);
+	relay_wake(r);
+}
+
+/* A failure that could not be told to the sender is not yet one: tried again later. */
+static void take_back_failures(struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->recipients[i].tried && a->recipients[i].state == RECIPIENT_FAILED)
+			a->recipients[i].state = RECIPIENT_PENDING;
+}
+
+static void returned(struct keeping *k, int result)
+{
+	struct attempt *a = (struct attempt *)k;
+	struct relay *r = a->relay;
+
+	r->returning--;
+	if (result) {
+		log_line(SEVERITY_ERR, "message %s: no return mail could be made: %s", a->id_text, strerror(-result));
+		take_back_failures(a);
+	} else {
+		char id[SPOOL_ID_TEXT];
+
+		spool_id_text(k->writer.id, id);
+		log_line(SEVERITY_INFO, "return id=%s of=%s", id, a->id_text);
+		r->counters.returned++;
+	}
+	outcome_record(r, a);
+}
+
+/* Nobody to tell (R49): kept for a person to look at until it expires, then dropped with a last line. */
+static void park(struct relay *r, struct attempt *a)
+{
+	struct record line;
+	bool over = false;
+
+	for (unsigned i = 0; i < a->count; i++)
+		over |= a->recipients[i].expired;
+	record_start(&line, over ? "dropped" : "parked");
+	record_word(&line, "id", a->id_text);
+	record_word(&line, "reason", a->message.envelope.is_return ? "return-mail" :
+		    !a->message.envelope.sender.len ? "null-sender" :
+		    a->message.envelope.no_return ? "automatic" : "no-return-address");
+	record_text(&line, "from", a->message.envelope.sender);
+	log_record(over ? SEVERITY_ERR : SEVERITY_WARNING, &line);
+	if (!over) {
+		take_back_failures(a);
+		a->not_before = relay_now(r) + r->settings->expire;
+	}
+	outcome_record(r, a);
+}
+
+static unsigned new_failures(const struct attempt *a)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->count; i++)
+		n += a->recipients[i].tried && a->recipients[i].state == RECIPIENT_FAILED;
+	return n;
+}
+
+void outcome_finish(struct relay *r, struct attempt *a)
+{
+	int result;
+
+	if (!new_failures(a)) {
+		outcome_record(r, a);
+		return;
+	}
+	if (!attempt_returnable(a) || !r->settings->return_from[0]) {
+		park(r, a);
+		return;
+	}
+	result = returns_make(a, r->settings, r->keeper, returned);
+	r->returning++;
+	if (result)
+		returned(&a->keeping, result);
+}
+
+void outcome_expire(struct relay *r, struct attempt *a)
+{
+	attempt_give_up(a);
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->recipients[i].expired)
+			log_recipient(a, &a->recipients[i], "");
+	outcome_finish(r, a);
+}
