@@ -44,6 +44,13 @@ static struct slice shown(struct slice s)
 	return slice_first(s, SHOWN_MAX);
 }
 
+/* For a terminal: what a mail brings along must not be able to steer it. */
+static void put_tame(struct buffer *out, struct slice s)
+{
+	for (size_t i = 0; i < s.len && i < SHOWN_MAX; i++)
+		buffer_put(out, ascii_is_print(s.at[i]) ? slice_bytes(s.at + i, 1) : SLICE_OF("?"));
+}
+
 static const char *time_text(int64_t wall, char out[32])
 {
 	time_t t = (time_t)wall;
@@ -77,8 +84,10 @@ static void status_route(const struct relay_status *s, bool json, bool first, st
 		buffer_putf(out, ", last failure %s", time_text(s->last_failure, bad));
 	if (s->down_for)
 		buffer_putf(out, ", tried again in %" PRId64 " s", (s->down_for + 999) / 1000);
-	if (s->last_error[0])
-		buffer_putf(out, "\n  %s", s->last_error);
+	if (s->last_error[0]) {
+		buffer_put_text(out, "\n  ");
+		put_tame(out, slice_of(s->last_error));
+	}
 	buffer_put_text(out, "\n");
 }
 
@@ -158,6 +167,13 @@ static int64_t age_of(const struct spool_entry *e)
 	return age > 0 ? age : 0;
 }
 
+static void put_address(struct buffer *out, struct slice address)
+{
+	buffer_put_text(out, "<");
+	put_tame(out, address);
+	buffer_put_text(out, ">");
+}
+
 /* The recipients still to be served, as far as there is room for them in a line. */
 static void put_pending(const struct spool_message *m, bool json, struct buffer *out)
 {
@@ -175,7 +191,7 @@ static void put_pending(const struct spool_message *m, bool json, struct buffer 
 		if (json)
 			json_text(out, to);
 		else
-			buffer_putf(out, "<%.*s>", SLICE_ARGS(to));
+			put_address(out, to);
 	}
 }
 
@@ -204,10 +220,13 @@ static void put_entry_text(const struct control_house *h, const struct spool_ent
 		buffer_put_text(out, "being sent");
 	else
 		buffer_putf(out, "next in %" PRId64 " s", seconds_until(h, e));
-	buffer_putf(out, "\n  <%.*s> to ", SLICE_ARGS(m->envelope.sender));
+	buffer_put_text(out, "\n  ");
+	put_address(out, m->envelope.sender);
+	buffer_put_text(out, " to ");
 	put_pending(m, false, out);
 	if (m->last_reply.len)
-		buffer_putf(out, "\n  %.*s", SLICE_ARGS(shown(m->last_reply)));
+		buffer_put_text(out, "\n  ");
+	put_tame(out, m->last_reply);
 	buffer_put_text(out, "\n");
 }
 
@@ -242,14 +261,20 @@ int listing_message(const struct control_house *h, uint64_t id, struct buffer *o
 		return result;
 	spool_id_text(id, text);
 	put_entry_text(h, e, &l.message, text, out);
-	buffer_putf(out, "  arrived %s, trust %.*s, account %.*s, Message-ID %.*s\n", time_text(e->arrived, when),
-		    SLICE_ARGS(l.message.envelope.trust), SLICE_ARGS(l.message.envelope.account),
-		    SLICE_ARGS(l.message.envelope.message_id));
+	buffer_putf(out, "  arrived %s, trust ", time_text(e->arrived, when));
+	put_tame(out, l.message.envelope.trust);
+	buffer_put_text(out, ", account ");
+	put_tame(out, l.message.envelope.account);
+	buffer_put_text(out, ", Message-ID ");
+	put_tame(out, l.message.envelope.message_id);
+	buffer_put_text(out, "\n");
 	rest = l.message.envelope.recipients;
 	for (size_t i = 0; envelope_next(&rest, &to) && i < l.message.states.len; i++) {
 		char state = l.message.states.at[i];
 
-		buffer_putf(out, "  <%.*s> %s\n", SLICE_ARGS(to), state == RECIPIENT_DELIVERED ? "delivered" :
+		buffer_put_text(out, "  ");
+		put_address(out, to);
+		buffer_putf(out, " %s\n", state == RECIPIENT_DELIVERED ? "delivered" :
 			    state == RECIPIENT_FAILED ? "failed" : "pending");
 	}
 	unload(&l);

@@ -74,6 +74,24 @@ void outcome_record(struct relay *r, struct attempt *a)
 	relay_wake(r);
 }
 
+int outcome_drop(struct relay *r, const struct spool_entry *e)
+{
+	uint64_t id = e->id;
+	unsigned count = e->recipients;
+	char *states = malloc(count);
+	int result = -ENOMEM;
+
+	if (states) {
+		memset(states, RECIPIENT_FAILED, count);
+		result = spool_outcome(r->house.spool, id, slice_bytes(states, count), 0, 0, slice_of(""));
+	}
+	if (result)
+		spool_untake(r->house.spool, id, relay_now(r) + relay_delay(r->settings, 0));
+	keeper_note(r->keeper);
+	free(states);
+	return result;
+}
+
 /* A failure that could not be told to the sender is not yet one: tried again later. */
 static void take_back_failures(struct attempt *a)
 {

@@ -121,21 +121,31 @@ static bool has_expired(const struct relay *r, int64_t arrived)
 	return arrived > SANE_WALL && wall > SANE_WALL && (wall - arrived) * 1000 > r->settings->expire;
 }
 
-static struct attempt *load(struct relay *r, const struct spool_entry *e)
+/* A message that the disk gives back damaged is looked at again until its time is over. */
+static void put_off_unreadable(struct relay *r, const struct spool_entry *e, int error)
 {
-	uint64_t id = e->id;
-	int error;
-	struct attempt *a = attempt_new(r->house.spool, id, e->attempts, &error);
 	char text[SPOOL_ID_TEXT];
 
-	if (a) {
-		a->relay = r;
-		return a;
-	}
-	spool_id_text(id, text);
+	spool_id_text(e->id, text);
 	log_line(SEVERITY_ERR, "message %s can't be read from the spool: %s", text, strerror(-error));
-	spool_untake(r->house.spool, id, relay_now(r) + (error == -ENOMEM ? LATER_MS : DAMAGED_MS));
-	return NULL;
+	if (error != -ENOMEM && has_expired(r, e->arrived)) {
+		log_line(SEVERITY_ERR, "dropped id=%s reason=unreadable", text);
+		outcome_drop(r, e);
+		return;
+	}
+	spool_untake(r->house.spool, e->id, relay_now(r) + (error == -ENOMEM ? LATER_MS : DAMAGED_MS));
+}
+
+static struct attempt *load(struct relay *r, const struct spool_entry *e)
+{
+	int error;
+	struct attempt *a = attempt_new(r->house.spool, e->id, e->attempts, &error);
+
+	if (a)
+		a->relay = r;
+	else
+		put_off_unreadable(r, e, error);
+	return a;
 }
 
 /* The schedule */
@@ -446,28 +456,36 @@ void relay_status(const struct relay *r, unsigned route, struct relay_status *ou
 	};
 }
 
+/* Takes this one: it is made the first of all that are due. NULL when it is being sent. */
+static const struct spool_entry *take_by_id(struct relay *r, uint64_t id)
+{
+	const struct spool_entry *e;
+
+	if (!spool_hasten(r->house.spool, id, INT64_MIN))
+		return NULL;
+	e = spool_take(r->house.spool, relay_now(r));
+	return e && e->id == id ? e : NULL;
+}
+
 int relay_give_up(struct relay *r, uint64_t id, bool return_it)
 {
 	const struct spool_entry *e = spool_find(r->house.spool, id);
 	struct attempt *a;
+	char text[SPOOL_ID_TEXT];
 
 	if (!e)
 		return -ENOENT;
-	/* Made the first of all that are due, so that taking gives this one. */
-	if (e->taken || !spool_hasten(r->house.spool, id, INT64_MIN))
+	e = take_by_id(r, id);
+	if (!e)
 		return -EBUSY;
-	e = spool_take(r->house.spool, relay_now(r));
-	if (!e || e->id != id)
-		return -EBUSY;
+	if (!return_it) {
+		spool_id_text(id, text);
+		log_line(SEVERITY_NOTICE, "removed id=%s", text);
+		return outcome_drop(r, e);
+	}
 	a = load(r, e);
 	if (!a)
 		return -EIO;
-	if (return_it) {
-		outcome_expire(r, a);
-		return 0;
-	}
-	attempt_give_up(a);
-	log_line(SEVERITY_NOTICE, "removed id=%s", a->id_text);
-	outcome_record(r, a);
+	outcome_expire(r, a);
 	return 0;
 }

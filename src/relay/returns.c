@@ -38,11 +38,23 @@ static bool take_piece(void *context, struct slice piece)
 	return !w->error;
 }
 
+/* The first octets of the message, as many as fit: our own fields and the original's header are apart in the spool. */
+static struct slice read_front(const struct attempt *a, struct spool *s, char *memory, size_t size)
+{
+	size_t len = 0;
+	ssize_t got;
+
+	do {
+		got = spool_read(s, &a->message, len, memory + len, size - len);
+		len += got > 0 ? (size_t)got : 0;
+	} while (got > 0 && len < size);
+	return slice_bytes(memory, len);
+}
+
 /* The octets up to and with the empty line, as far as they are shown. */
 static struct slice header_of(const struct attempt *a, struct spool *s, char *memory, size_t size)
 {
-	ssize_t got = spool_read(s, &a->message, 0, memory, size);
-	struct slice text = slice_bytes(memory, got > 0 ? (size_t)got : 0);
+	struct slice text = read_front(a, s, memory, size);
 
 	for (size_t i = 0; i + 4 <= text.len; i++)
 		if (slice_starts(slice_skip(text, i), SLICE_OF("\r\n\r\n")))

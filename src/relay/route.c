@@ -1,5 +1,7 @@
 #include "relay/route.h"
 
+#include "mail/address.h"
+
 static struct slice domain_of(struct slice address)
 {
 	size_t at = address.len;
@@ -9,13 +11,21 @@ static struct slice domain_of(struct slice address)
 	return at ? slice_skip(address, at) : slice_bytes("", 0);
 }
 
+/*
+ * Addresses compare as identities do (R6), not as typed: else a quoted local part would be a way around one's route. A row
+ * without `@` is a domain.
+ */
 static bool is_for_sender(const struct relay_route *r, struct slice sender)
 {
-	for (unsigned i = 0; i < r->sender_count; i++) {
-		struct slice want = slice_of(r->senders[i]);
-		bool whole = slice_find(want, '@') < want.len;
+	struct address_key key, want;
 
-		if (slice_equal_fold(want, whole ? sender : domain_of(sender)))
+	if (!r->sender_count || !address_key_of(sender, &key))
+		return false;
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		struct slice row = slice_of(r->senders[i]);
+
+		if (address_key_of(row, &want) ? address_key_equal(&want, &key) :
+						 slice_equal_fold(row, address_key_domain(&key)))
 			return true;
 	}
 	return false;
