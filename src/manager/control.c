@@ -16,6 +16,7 @@
 
 #define CLIENT_MS	30000	/* a command that doesn't ask, or doesn't read, is closed */
 
+#define ENTRIES_PER_TURN 20	/* of a listing, each a read from disk: the sessions want their turn as well */
 #define REST_MS		200	/* before accept is tried again that failed */
 
 struct client;
@@ -65,7 +66,10 @@ static bool produce_queue(struct client *c, struct buffer *out)
 		buffer_put_text(out, "0\n");
 		listing_queue_head(c->json, out);
 	}
-	while (buffer_room(out) >= LISTING_PIECE_MAX && (e = spool_next(h->spool, c->cursor))) {
+	for (unsigned n = 0; n < ENTRIES_PER_TURN && buffer_room(out) >= LISTING_PIECE_MAX; n++) {
+		e = spool_next(h->spool, c->cursor);
+		if (!e)
+			break;
 		c->cursor = e->id;
 		listing_queue_entry(h, e, c->json, !c->started, out);
 		c->started = true;
@@ -125,6 +129,8 @@ static bool produce_cat(struct client *c, struct buffer *out)
 	if (result && !c->started)
 		return answer_errno(out, result);
 	c->started = true;
+	if (result || got < 0)
+		buffer_putf(out, "\r\n[sekimori: the rest can't be read: %s]\r\n", strerror(-(result ? result : (int)got)));
 	if (result || got <= 0)
 		return true;
 	buffer_added(out, (size_t)got);
@@ -242,17 +248,16 @@ static void read_request(struct client *c)
 		stream_consume(&c->stream, in.len);
 }
 
+/* One piece a turn, and the next only when that is out: a long listing doesn't hold up the sessions (R65). */
 static void client_turn(struct client *c)
 {
 	struct buffer *out;
 
 	read_request(c);
-	while (c->next && (out = stream_output(&c->stream)) && buffer_room(out) >= LISTING_PIECE_MAX) {
-		if (c->next(c, out)) {
-			c->next = NULL;
-			c->ending = true;
-		}
-		stream_write(&c->stream);
+	out = c->next && !stream_has_output(&c->stream) ? stream_output(&c->stream) : NULL;
+	if (out && c->next(c, out)) {
+		c->next = NULL;
+		c->ending = true;
 	}
 	stream_write(&c->stream);
 	if ((c->ending && !stream_has_output(&c->stream)) || c->stream.state == STREAM_FAILED ||
@@ -267,20 +272,18 @@ static void client_want(struct watch *w)
 
 	w->fd = c->stream.fd;
 	w->events = stream_events(&c->stream, !c->next && !c->ending);
-	w->deadline = c->deadline;
+	w->deadline = c->next && !stream_has_output(&c->stream) ? loop_now(c->control->house->loop) : c->deadline;
 }
 
 static void client_ready(struct watch *w, short revents)
 {
 	struct client *c = (struct client *)w;
 
-	if (!revents) {
+	if (!revents && loop_now(c->control->house->loop) >= c->deadline) {
 		w->dead = true;
 		return;
 	}
 	c->deadline = loop_now(c->control->house->loop) + CLIENT_MS;
-	if (revents & POLLOUT)
-		stream_write(&c->stream);
 	if (revents & ~POLLOUT)
 		stream_read(&c->stream);
 	client_turn(c);

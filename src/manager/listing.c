@@ -272,6 +272,10 @@ int listing_message(const struct control_house *h, uint64_t id, struct buffer *o
 	for (size_t i = 0; envelope_next(&rest, &to) && i < l.message.states.len; i++) {
 		char state = l.message.states.at[i];
 
+		if (buffer_room(out) < LISTING_PIECE_MAX / 4) {
+			buffer_putf(out, "  and %zu more\n", l.message.states.len - i);
+			break;
+		}
 		buffer_put_text(out, "  ");
 		put_address(out, to);
 		buffer_putf(out, " %s\n", state == RECIPIENT_DELIVERED ? "delivered" :
