@@ -1,6 +1,7 @@
 #include "ingest/audit.h"
 
 #include "base/log.h"
+#include "ingest/evidence.h"
 #include "trust/accounts.h"
 
 static const char *tls_words(const struct session *s)
@@ -82,6 +83,8 @@ void audit_message(const struct session *s, const struct transaction *t, enum re
 	record_verdict(&r, v);
 	record_number(&r, "rcpts", t->recipient_count);
 	record_number(&r, "size", (int64_t)t->size);
+	if (reply == REPLY_ACCEPTED)
+		record_word(&r, "repaired", evidence_repairs(s));
 	record_principal(&r, s);
 	record_text(&r, "from", address_text(&t->mail.sender));
 	record_text(&r, "header_from", address_text(&v->from_address));

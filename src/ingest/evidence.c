@@ -1,5 +1,6 @@
 #include "ingest/evidence.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -63,7 +64,40 @@ static bool write_tag(struct buffer *out, const struct transaction *t)
 			   t->envelope_verdict.pass ? "552" : "550", verdict_reason(v));
 }
 
+/* Mail that is relayed for another server is not ours to complete (RFC 6409 8). */
+static bool is_submission(const struct session *s)
+{
+	return s->principal.kind == PRINCIPAL_ACCOUNT || s->principal.kind == PRINCIPAL_DEVICE;
+}
+
+static bool lacks(const struct session *s, enum header_field field)
+{
+	return is_submission(s) && !s->transaction->header.count[field];
+}
+
+const char *evidence_repairs(const struct session *s)
+{
+	static const char *const names[2][2] = { { NULL, "date" }, { "message-id", "date,message-id" } };
+
+	return names[lacks(s, FIELD_MESSAGE_ID)][lacks(s, FIELD_DATE)];
+}
+
+static bool write_repairs(struct buffer *out, const struct session *s)
+{
+	int64_t wall = clock_wall();
+
+	if (lacks(s, FIELD_DATE)) {
+		buffer_put_text(out, "Date: ");
+		fields_date(out, wall, clock_zone(wall));
+		buffer_put_text(out, "\r\n");
+	}
+	if (lacks(s, FIELD_MESSAGE_ID))
+		buffer_putf(out, "Message-ID: <%s.%" PRId64 "@%s>\r\n", s->transaction->id, wall, s->settings->hostname);
+	return !out->overflow;
+}
+
 bool evidence_write(struct buffer *out, const struct session *s)
 {
-	return write_received(out, s) && write_results(out, s) && write_tag(out, s->transaction);
+	return write_received(out, s) && write_results(out, s) && write_tag(out, s->transaction) &&
+	       write_repairs(out, s);
 }

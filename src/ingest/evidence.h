@@ -1,6 +1,6 @@
 /*
- * What a message carries with it about how it came (R17): Received, Authentication-Results, and the mark of a dry run
- * (R21).
+ * What a message carries with it about how it came (R17): Received, Authentication-Results, the mark of a dry run
+ * (R21), and the fields that a submission has to have (R69).
  */
 #ifndef INGEST_EVIDENCE_H
 #define INGEST_EVIDENCE_H
@@ -9,6 +9,8 @@
 
 #define EVIDENCE_MAX	4096	/* octets: host names, HELO, address and account at their largest */
 
+/* What a submission lacks and is given (R69, RFC 6409 8): "date", "message-id", both, or NULL. For the log. */
+const char *evidence_repairs(const struct session *s);
 /* The fields in front of the session's message. */
 bool evidence_write(struct buffer *out, const struct session *s);
 #endif

@@ -16,6 +16,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: minutes rather than seconds")
     house.BINARY = str(pathlib.Path(house.BINARY).resolve())
     if not os.access(house.BINARY, os.X_OK):
         pytest.exit(f"{house.BINARY} isn't there: make", 4)

@@ -55,6 +55,7 @@ def test_a_call_fails(gate, closing, fault):
     load.end_life()
     load.start_sink()
     gate.set("queue", retry="1s").start()
+    gate.cmd("queue", "retry")
     load.settle()
     gate.empty()
     print(load.check())
