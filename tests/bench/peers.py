@@ -268,8 +268,6 @@ class Postfix(Daemon):
     def configure(self):
         queue = "var/spool/postfix"
         self.empty(*(f"{queue}/{q}" for q in ("maildrop", "incoming", "active", "deferred", "defer", "bounce", "corrupt")))
-        # Its own start-up check wants all of them, and packing a tree may lose empty ones.
-        self.own("install", "-d", "-o", "postfix", "-m", "700", f"/{queue}/hold", f"/{queue}/trace")
         self.put_certificate("etc/postfix")
         self.put("var/log/postfix.log", "")
         self.put("etc/postfix/main.cf", f"""
