@@ -34,6 +34,12 @@
 #define SCRAM_ITERATIONS_MIN	4096	/* RFC 7677 section 4 */
 #define SCRAM_ITERATIONS_MAX	100000	/* a line of the accounts file must not stop the hashing helper */
 
+/* Guessers (trust/lockout.h); a row of each wrong password kept is 8 octets, so the tables take some 530 KiB */
+#define LOCKOUT_PAIRS		1024	/* account and network, counted or locked at once: the licensed accounts */
+#define LOCKOUT_ADDRESSES	512	/* networks likewise; a guesser needs as many to be forgotten before his time */
+#define LOCKOUT_AFTER_MAX	20	/* upper bound of lockout_after: each is kept; who mistypes more doesn't know it */
+#define LOCKOUT_ADDRESS_FACTOR	4	/* times lockout_after, of a network over all accounts: 4 colleagues at their worst */
+
 /* The house */
 #define ACCOUNTS_MAX		4096	/* accounts and devices; 1000 are licensed, more are named in a warning */
 #define ACCOUNTS_LINE_MAX	1024	/* octets of a line of the accounts file: the longest legal one has some 950 */

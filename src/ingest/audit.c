@@ -59,16 +59,30 @@ void audit_session(const struct session *s)
 	log_record(SEVERITY_INFO, &r);
 }
 
-void audit_login(const struct session *s, enum reply reply)
+void audit_login(const struct session *s, enum reply reply, bool locked)
 {
 	struct record r;
 
 	record_start(&r, "login");
 	record_word(&r, "result", reply == REPLY_AUTH_OK ? "ok" : reply == REPLY_AUTH_FAILED ? "refused" : "error");
+	record_word(&r, "reason", locked ? "lockout" : NULL);
 	record_who(&r, s);
 	record_text(&r, "login", slice_of(s->login));
 	record_text(&r, "account", s->candidate ? account_name(s->candidate) : slice_of(""));
 	log_record(reply == REPLY_AUTH_OK ? SEVERITY_INFO : SEVERITY_NOTICE, &r);
+}
+
+void audit_lockout(const struct session *s, enum lockout_scope scope)
+{
+	struct record r;
+
+	record_start(&r, "lockout");
+	record_word(&r, "scope", lockout_scope_name(scope));
+	record_number(&r, "for", s->settings->lockout.time / 1000);
+	record_word(&r, "alarm", "lockout");
+	record_who(&r, s);
+	record_text(&r, "login", slice_of(s->login));
+	log_record(SEVERITY_WARNING, &r);
 }
 
 void audit_message(const struct session *s, const struct transaction *t, enum reply reply)

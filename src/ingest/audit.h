@@ -9,8 +9,10 @@
 
 /* session: how it ended, and what came of it. */
 void audit_session(const struct session *s);
-/* login: s->login as typed, s->candidate the account it resolves to. */
-void audit_login(const struct session *s, enum reply reply);
+/* login: s->login as typed, s->candidate the account it resolves to; `locked`: refused whatever the password was. */
+void audit_login(const struct session *s, enum reply reply, bool locked);
+/* lockout: it has begun with this login. */
+void audit_lockout(const struct session *s, enum lockout_scope scope);
 /* message: verdict, sender, recipients and fate. */
 void audit_message(const struct session *s, const struct transaction *t, enum reply reply);
 /* refused: before there is a message. `at` is "mail" or "rcpt"; v may be NULL. */

@@ -178,10 +178,11 @@ struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k,
 	i->house = (struct session_house){
 		.loop = l, .blocks = blocks, .keeper = k, .hasher = hasher,
 		.transactions = pool_new(sizeof(struct transaction), i->slot_count),
-		.memo = password_memo_new(),
+		.memo = password_memo_new(), .lockout = lockout_new(),
 		.closed = session_closed, .context = i,
 	};
-	if (!i->sessions || !i->guests || !i->free_slots || !i->house.transactions || !i->house.memo) {
+	if (!i->sessions || !i->guests || !i->free_slots || !i->house.transactions || !i->house.memo ||
+	    !i->house.lockout) {
 		ingest_free(i);
 		return NULL;
 	}
@@ -194,6 +195,7 @@ void ingest_free(struct ingest *i)
 {
 	if (!i)
 		return;
+	lockout_free(i->house.lockout);
 	password_memo_free(i->house.memo);
 	pool_free(i->house.transactions);
 	free(i->free_slots);

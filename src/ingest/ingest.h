@@ -11,6 +11,7 @@
 #include "ingest/keeper.h"
 #include "net/helper.h"
 #include "net/tls.h"
+#include "trust/lockout.h"
 #include "trust/trust.h"
 
 enum tls_use { TLS_USE_NONE, TLS_USE_STARTTLS, TLS_USE_IMPLICIT };
@@ -29,6 +30,7 @@ struct ingest_settings {
 	bool enhanced_codes;
 	unsigned max_sessions, max_recipients;
 	unsigned sessions_per_client, auth_failures, received_max;
+	struct lockout_policy lockout;
 	unsigned data_min_rate;			/* octets per second */
 	uint64_t max_message_size;		/* octets */
 	uint32_t max_header;			/* octets */
@@ -41,7 +43,7 @@ struct ingest_settings {
 };
 
 struct ingest_counters {
-	uint64_t sessions, refused_sessions, messages, refused_messages, logins, refused_logins, octets;
+	uint64_t sessions, refused_sessions, messages, refused_messages, logins, refused_logins, lockouts, octets;
 	unsigned open_sessions;
 };
 

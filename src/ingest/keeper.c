@@ -11,6 +11,9 @@
 /* Outcomes that nobody waits for may stay in memory this long; a crash then sends a mail twice, never loses one. */
 #define NOTE_DELAY_MS	200
 
+/* A flush that can't begin, for want of the helper or of anything to flush, is tried again after this. */
+#define REST_MS		50
+
 struct keeper {
 	struct watch watch;		/* starts flushes; has no descriptor */
 	struct loop *loop;
@@ -19,6 +22,7 @@ struct keeper {
 	bool flushing;
 	unsigned waiting;		/* commits not yet decided */
 	int64_t note_deadline;		/* NEVER: no outcome is waiting */
+	int64_t rest_until;		/* see REST_MS */
 	void (*on_commit)(void *context);
 	void *on_commit_context;
 };
@@ -72,6 +76,7 @@ static void start_flush(struct keeper *k)
 	k->note_deadline = NEVER;
 	if (fd < 0) {
 		tell_committed(k);
+		k->rest_until = loop_now(k->loop) + REST_MS;
 		return;
 	}
 	if (helper_ask(k->flusher, "", 1, fd, flushed, k)) {
@@ -82,23 +87,36 @@ static void start_flush(struct keeper *k)
 	tell_committed(k);
 }
 
+/* When the next flush is to begin: somebody waits, an outcome has waited long enough, or the spool has work of its own. */
+static int64_t next_flush(const struct keeper *k)
+{
+	int64_t at = k->note_deadline;
+
+	if (k->flushing)
+		return NEVER;
+	if (k->waiting || (at == NEVER && spool_flush_due(k->spool)))
+		at = loop_now(k->loop);
+	return at < k->rest_until ? k->rest_until : at;
+}
+
 static void before(struct watch *w)
 {
 	struct keeper *k = (struct keeper *)w;
 
 	tell_committed(k);		/* a failed write decides a group outside of any flush */
-	if (!k->flushing && (k->waiting || loop_now(k->loop) >= k->note_deadline))
+	if (next_flush(k) > loop_now(k->loop))
+		return;
+	/* While the helper is being started again, commits wait: a flush that is begun and can't be done costs a segment. */
+	if (helper_ready(k->flusher))
 		start_flush(k);
+	else
+		k->rest_until = loop_now(k->loop) + REST_MS;
 }
 
 static void want(struct watch *w)
 {
-	const struct keeper *k = (const struct keeper *)w;
-
 	w->fd = -1;
-	w->deadline = k->flushing ? NEVER : k->note_deadline;
-	if (!k->flushing && k->waiting)
-		w->deadline = loop_now(k->loop);
+	w->deadline = next_flush((const struct keeper *)w);
 }
 
 static void ready(struct watch *w, short revents)

@@ -5,11 +5,36 @@
 #include "ingest/audit.h"
 #include "trust/password.h"
 
+static bool is_locked(const struct session *s)
+{
+	return lockout_is_locked(s->house->lockout, &s->settings->lockout, s->identity, &s->client,
+				 loop_now(s->house->loop));
+}
+
+static void login_failed(struct session *s)
+{
+	enum lockout_scope begun = lockout_failed(s->house->lockout, &s->settings->lockout, s->identity, s->password,
+						  &s->client, loop_now(s->house->loop));
+
+	if (begun == LOCKOUT_NONE)
+		return;
+	s->house->counters.lockouts++;
+	audit_lockout(s, begun);
+}
+
+/* Looked at only now: others may have guessed for the same pair while this password was checked (R61). */
 static void login_answer(struct session *s, enum reply reply)
 {
 	struct buffer *out = stream_output(&s->stream);
+	bool locked = is_locked(s);
 
-	audit_login(s, reply);
+	if (locked && reply == REPLY_AUTH_OK)
+		reply = REPLY_AUTH_FAILED;
+	audit_login(s, reply, locked);
+	if (reply == REPLY_AUTH_OK)
+		lockout_succeeded(s->house->lockout, s->identity, &s->client);
+	else if (reply == REPLY_AUTH_FAILED && !locked)
+		login_failed(s);
 	if (reply == REPLY_AUTH_OK) {
 		s->principal = (struct principal){ .kind = PRINCIPAL_ACCOUNT, .account = s->candidate };
 		s->house->counters.logins++;
@@ -18,6 +43,7 @@ static void login_answer(struct session *s, enum reply reply)
 	}
 	s->candidate = NULL;
 	s->password = slice_of(NULL);
+	s->identity = slice_of(NULL);
 	if (out)
 		smtp_server_login_done(&s->smtp, out, reply);
 	else
@@ -55,13 +81,15 @@ static void hashed(void *context, const void *result, size_t len)
 
 static void check_password(struct session *s, const struct smtp_login *login)
 {
+	bool known = s->candidate && password_memo_knows(s->house->memo, s->candidate, login->password);
 	struct password_job job;
 
-	if (s->candidate && password_memo_knows(s->house->memo, s->candidate, login->password)) {
+	s->password = login->password;
+	/* While locked no short cut, or the answer's haste says that the password is right. */
+	if (known && !is_locked(s)) {
 		login_answer(s, REPLY_AUTH_OK);
 		return;
 	}
-	s->password = login->password;
 	password_job(s->candidate, login->password, &job);
 	if (!helper_ask(s->house->hasher, &job, sizeof(job), -1, hashed, s))
 		login_answer(s, REPLY_AUTH_TEMPORARY);
@@ -74,6 +102,7 @@ void session_login(struct session *s, const struct smtp_server_event *e)
 	const struct smtp_login *login = &e->login;
 
 	s->candidate = accounts_find(t, login->authcid);
+	s->identity = s->candidate ? account_name(s->candidate) : login->authcid;
 	slice_copy(slice_first(login->authcid, sizeof(s->login) - 1), s->login, sizeof(s->login));
 	/* An authorisation identity that is somebody else is refused like a wrong password (R24). */
 	if (login->authzid.len && accounts_find(t, login->authzid) != s->candidate)

@@ -20,6 +20,7 @@ struct session_house {
 	struct keeper *keeper;
 	struct helper *hasher;
 	struct password_memo *memo;
+	struct lockout *lockout;	/* counts and locks outlive a reload */
 	struct ingest_counters counters;
 	void (*closed)(void *context, struct session *s);	/* the slot is free again */
 	void *context;
@@ -53,7 +54,8 @@ struct session {
 	uint8_t stage;			/* enum session_stage */
 	const char *end;		/* why it ends: "quit", "timeout", … */
 	const struct trust_account *candidate;	/* whose password is being checked */
-	struct slice password;		/* the one being checked; in smtp's credentials */
+	struct slice password;		/* the one being checked; in smtp's credentials. Empty: CRAM-MD5 */
+	struct slice identity;		/* who it is counted for: the account's name, or the ID in smtp's credentials */
 	bool starved;			/* no block for output was to be had */
 };
 

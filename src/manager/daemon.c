@@ -29,6 +29,10 @@
 /* procd and systemd wait longer at a stop, but a system that goes down gives about a second. */
 #define SHUTDOWN_MS		800
 
+/* Two minutes for the kernel to gather randomness, then the supervisor tries again. */
+#define RANDOM_TRIES		240
+#define RANDOM_WAIT_MS		500
+
 struct daemon {
 	struct control_house house;	/* loop, blocks, spool, keeper, ingest, relay */
 	struct ingest *ingest;
@@ -239,14 +243,28 @@ static bool build(struct daemon *d, struct fault *f)
 	return d->house.relay ? true : fault_set(f, STATUS_TEMPORARY, "no memory, or no more processes: %s", strerror(errno));
 }
 
+/* Right after power-on the kernel's generator may not be ready; on a router that takes seconds. */
+static bool start_tls(struct fault *f)
+{
+	int result = tls_start();
+
+	if (result == -EAGAIN)
+		log_line(SEVERITY_NOTICE, "waiting for the kernel's random numbers");
+	for (unsigned i = 0; result == -EAGAIN && i < RANDOM_TRIES; i++) {
+		poll(NULL, 0, RANDOM_WAIT_MS);
+		result = tls_start();
+	}
+	return !result ? true : fault_set(f, STATUS_TEMPORARY, "no random numbers for TLS: %s", strerror(-result));
+}
+
 static bool start(struct daemon *d, const char *path, struct fault *f)
 {
 	struct rlimit no_core = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &no_core);	/* R63: passwords are in memory */
-	if (tls_start())
-		return fault_set(f, STATUS_TEMPORARY, "no randomness for TLS");
 	log_open("sekimori", log_facility(SLICE_OF("mail")), SEVERITY_INFO, d->foreground);
+	if (!start_tls(f))
+		return false;
 	d->config = config_read(path, true, notice, NULL, f);
 	if (!d->config)
 		return false;

@@ -378,14 +378,17 @@ void helper_stop(struct helper *h)
 		free(h);
 }
 
+bool helper_ready(const struct helper *h)
+{
+	return h->fd >= 0 && !h->watch.dead && h->pending < HELPER_PENDING_MAX;
+}
+
 bool helper_ask(struct helper *h, const void *request, size_t len, int fd, helper_done *done,
 		void *context)
 {
 	size_t last = (h->first + h->pending) % HELPER_PENDING_MAX;
 
-	if (h->fd < 0 || h->watch.dead)
-		return false;
-	if (h->pending == HELPER_PENDING_MAX || len > HELPER_MESSAGE_MAX)
+	if (!helper_ready(h) || len > HELPER_MESSAGE_MAX)
 		return false;
 	if (!transmit(h->fd, request, len, fd))
 		return false;

@@ -31,6 +31,8 @@ struct helper *helper_start(struct loop *l, const char *name, helper_serve *serv
 void helper_stop(struct helper *h);
 /* False when too many are under way or it is down for a moment: try later. fd -1: none; it stays the caller's. */
 bool helper_ask(struct helper *h, const void *request, size_t len, int fd, helper_done *done, void *context);
+/* helper_ask would most likely take a request now; false while it is being started again. */
+bool helper_ready(const struct helper *h);
 /* Answers for `context` are dropped from now on. */
 void helper_forget(struct helper *h, const void *context);
 /* Requests under way. */

@@ -38,6 +38,8 @@ struct attempt {
 	bool null_refused;		/* [return] envelope = auto: the upstream refuses <>, the address is used */
 	bool carried;			/* some courier had it: not just put off because its route is down */
 	int64_t not_before;		/* monotonic ms: its route isn't tried before; 0: as [queue] retry says */
+	bool in_doubt;			/* the dot was sent to `remote`, and no verdict came */
+	char only_host[HOST_MAX + 1];	/* the host that may have it already; empty: any of the route's */
 	bool redialled;			/* once already, after a kept connection turned out to be closed */
 	char remote[HOST_MAX + 1];	/* who said the words, for the return mail */
 	char words[SMTP_REPLY_TEXT_MAX * 24];	/* replies' texts, as far as they fit */

@@ -21,6 +21,11 @@ static const struct relay_route *route_of(const struct courier *c)
 	return &c->settings->routes[c->route];
 }
 
+const char *courier_host(const struct courier *c)
+{
+	return route_of(c)->host[c->host];
+}
+
 static int64_t after(const struct courier *c, int64_t ms)
 {
 	return loop_now(c->house->loop) + ms;
@@ -59,8 +64,25 @@ static bool dial(struct courier *c)
 
 	c->stage = COURIER_DIALLING;
 	c->deadline = NEVER;
-	c->dial = dial_start(c->house->loop, c->house->resolver, r->host[c->host], r->port, r->bind, DIAL_MS, dialled, c);
+	c->dial = dial_start(c->house->loop, c->house->resolver, courier_host(c), r->port, r->bind, DIAL_MS, dialled, c);
 	return c->dial;
+}
+
+/* Its message may be at this host already: no other one gets it. */
+static bool is_bound(const struct courier *c)
+{
+	return c->attempt && c->attempt->only_host[0];
+}
+
+/* The attempt goes back to the relay; the session asks for the next one when it is READY. */
+static void group_done(struct courier *c)
+{
+	struct attempt *a = give_back(c);
+
+	c->messages++;
+	a->in_doubt = smtp_client_in_doubt(&c->smtp);
+	slice_copy(slice_of(courier_host(c)), a->remote, sizeof(a->remote));
+	c->house->calls.done(c->relay, c, a);
 }
 
 /* The next host of the route, as long as nothing has been accepted; else the end. */
@@ -68,9 +90,9 @@ static void host_failed(struct courier *c, const char *words)
 {
 	char text[FAULT_MAX];
 
-	snprintf(text, sizeof(text), "%s: %s", c->address[0] ? c->address : route_of(c)->host[c->host], words);
+	snprintf(text, sizeof(text), "%s: %s", c->address[0] ? c->address : courier_host(c), words);
 	stream_close(&c->stream);
-	if (!c->was_ready && c->host + 1u < route_of(c)->host_count) {
+	if (!c->was_ready && !is_bound(c) && c->host + 1u < route_of(c)->host_count) {
 		log_line(SEVERITY_WARNING, "relay %s: %s; trying the next host", route_name(route_of(c)), text);
 		c->host++;
 		c->tls_12 = false;
@@ -78,7 +100,13 @@ static void host_failed(struct courier *c, const char *words)
 		if (dial(c))
 			return;
 	}
-	fail(c, text, false);
+	if (!is_bound(c)) {
+		fail(c, text, false);
+		return;
+	}
+	attempt_group_verdict(c->attempt, 0, slice_of(text), false);
+	c->watch.dead = true;		/* this message has to wait; the route's other hosts may be well */
+	group_done(c);
 }
 
 static void init_session(struct courier *c)
@@ -104,7 +132,7 @@ static bool shake(struct courier *c)
 
 	c->stage = COURIER_SHAKING;
 	c->deadline = after(c, HANDSHAKE_MS);
-	return stream_start_tls(&c->stream, r->context, r->tls_name[0] ? r->tls_name : r->host[c->host]);
+	return stream_start_tls(&c->stream, r->context, r->tls_name[0] ? r->tls_name : courier_host(c));
 }
 
 static void dialled(void *context, int fd, const char *address, const char *error)
@@ -138,16 +166,6 @@ static void begin_mail(struct courier *c)
 	c->sending = false;
 	smtp_client_mail(&c->smtp, &c->mail);
 	c->deadline = patience(c);
-}
-
-/* The attempt goes back to the relay; the session asks for the next one when it is READY. */
-static void group_done(struct courier *c)
-{
-	struct attempt *a = give_back(c);
-
-	c->messages++;
-	slice_copy(slice_of(route_of(c)->host[c->host]), a->remote, sizeof(a->remote));
-	c->house->calls.done(c->relay, c, a);
 }
 
 /* RFC 1870 6.1: what the upstream has said it won't take isn't offered. */
@@ -228,7 +246,7 @@ static bool redial(struct courier *c)
 }
 
 /* The session is over before the attempt was: what is known of it stands, the rest is tried again. */
-static void session_failed(struct courier *c, enum smtp_client_stage stage, struct slice why)
+static void session_failed(struct courier *c, enum smtp_client_stage stage, struct slice why, bool login_refused)
 {
 	bool doubt = smtp_client_in_doubt(&c->smtp);
 	char words[FAULT_MAX];
@@ -237,8 +255,8 @@ static void session_failed(struct courier *c, enum smtp_client_stage stage, stru
 		 doubt ? " (not known whether the mail got through)" : "");
 	if (redial(c))
 		return;
-	if (stage == STAGE_AUTH) {
-		fail(c, words, true);
+	if (login_refused) {
+		fail(c, words, true);	/* another host of theirs would refuse it as well, and count it */
 	} else if (!c->was_ready) {
 		host_failed(c, words);
 	} else {
@@ -258,7 +276,8 @@ static void on_failed(struct courier *c, const struct smtp_client_event *e)
 		snprintf(text, sizeof(text), "%u %.*s", e->reply->code, e->reply->len, e->reply->text);
 	else
 		snprintf(text, sizeof(text), "%.*s", e->reply->len, e->reply->text);
-	session_failed(c, e->stage, slice_of(text));
+	session_failed(c, e->stage, slice_of(text),
+		       e->stage == STAGE_AUTH && (e->reply->code / 100 == 5 || !e->reply->code));
 }
 
 /* False ends the turn: nothing more can be done with the input. */
@@ -406,7 +425,7 @@ static void look_for_end(struct courier *c)
 	} else if (!c->attempt && (c->stage == COURIER_IDLE || c->stage == COURIER_LEAVING)) {
 		c->watch.dead = true;
 	} else {
-		session_failed(c, smtp_client_stage(&c->smtp), slice_of(lost_words(c)));
+		session_failed(c, smtp_client_stage(&c->smtp), slice_of(lost_words(c)), false);
 	}
 }
 
@@ -473,7 +492,7 @@ static void on_deadline(struct courier *c)
 	else if (c->stage == COURIER_SHAKING)
 		host_failed(c, "time-out in the TLS handshake");
 	else
-		session_failed(c, smtp_client_stage(&c->smtp), SLICE_OF("time-out"));
+		session_failed(c, smtp_client_stage(&c->smtp), SLICE_OF("time-out"), false);
 }
 
 static void ready(struct watch *w, short revents)
@@ -523,6 +542,9 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 		return NULL;
 	}
 	settings->users++;
+	for (unsigned i = 0; a->only_host[0] && i < route_of(c)->host_count; i++)
+		if (slice_equal_fold(slice_of(route_of(c)->host[i]), slice_of(a->only_host)))
+			c->host = (uint8_t)i;
 	if (!dial(c)) {
 		c->attempt = NULL;
 		c->watch.dead = true;

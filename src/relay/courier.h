@@ -61,6 +61,8 @@ struct relay_house {			/* what couriers share; the relay's own */
 /* Starts with an attempt. NULL without memory; the attempt stays the caller's then. */
 struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
 			      unsigned route, struct attempt *a);
+/* The host it is connected to, or tries. */
+const char *courier_host(const struct courier *c);
 /* Another attempt for an idle one. */
 void courier_carry(struct courier *c, struct attempt *a);
 /* Says QUIT when idle, or as soon as it is. */

@@ -15,6 +15,16 @@ struct route_state {
 	char last_error[FAULT_MAX];
 };
 
+/*
+ * A message whose final dot was sent and never answered: the host that may have it is the only one that is tried (lesson 27). In
+ * memory only; the oldest gives way.
+ */
+#define DOUBTS_MAX	32
+struct doubt {
+	uint64_t id;			/* 0: none */
+	char host[HOST_MAX + 1];
+};
+
 struct relay {
 	struct watch watch;		/* the schedule; has no descriptor */
 	struct relay_house house;
@@ -28,6 +38,8 @@ struct relay {
 	unsigned open;			/* couriers */
 	bool closing, scheduling, wake;
 	int64_t next_sweep;
+	struct doubt doubts[DOUBTS_MAX];
+	unsigned next_doubt;
 	struct relay_counters counters;
 };
 

@@ -21,12 +21,40 @@
 
 /* Where an attempt goes next */
 
-static struct courier *idle_courier(const struct relay *r, unsigned route)
+/* `host` empty: any. */
+static struct courier *idle_courier(const struct relay *r, unsigned route, const char *host)
 {
 	for (struct courier *c = r->couriers; c; c = c->next)
-		if (c->stage == COURIER_IDLE && c->route == route && c->settings == r->settings && !c->watch.dead)
+		if (c->stage == COURIER_IDLE && c->route == route && c->settings == r->settings && !c->watch.dead &&
+		    (!host[0] || slice_equal_fold(slice_of(courier_host(c)), slice_of(host))))
 			return c;
 	return NULL;
+}
+
+/* What is known of an earlier attempt whose end is in doubt. */
+static struct doubt *doubt_of(struct relay *r, uint64_t id)
+{
+	for (unsigned i = 0; i < DOUBTS_MAX; i++)
+		if (r->doubts[i].id == id)
+			return &r->doubts[i];
+	return NULL;
+}
+
+static void note_doubt(struct relay *r, const struct attempt *a)
+{
+	struct doubt *d = doubt_of(r, a->id);
+
+	if (!a->in_doubt) {
+		if (d)
+			d->id = 0;
+		return;
+	}
+	if (!d) {
+		d = &r->doubts[r->next_doubt];
+		r->next_doubt = (r->next_doubt + 1) % DOUBTS_MAX;
+	}
+	d->id = a->id;
+	slice_copy(slice_of(a->remote), d->host, sizeof(d->host));
 }
 
 static bool is_down(const struct relay *r, unsigned route)
@@ -37,7 +65,7 @@ static bool is_down(const struct relay *r, unsigned route)
 static bool has_room(const struct relay *r, unsigned route)
 {
 	return !is_down(r, route) && (r->states[route].couriers < r->settings->routes[route].connections ||
-				      idle_courier(r, route));
+				      idle_courier(r, route, ""));
 }
 
 static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
@@ -60,7 +88,7 @@ static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 static bool place(struct relay *r, struct attempt *a)
 {
 	unsigned route = (unsigned)a->route;
-	struct courier *c = idle_courier(r, route);
+	struct courier *c = idle_courier(r, route, a->only_host);
 
 	a->carried = true;
 	if (c) {
@@ -140,11 +168,16 @@ static struct attempt *load(struct relay *r, const struct spool_entry *e)
 {
 	int error;
 	struct attempt *a = attempt_new(r->house.spool, e->id, e->attempts, &error);
+	const struct doubt *d;
 
-	if (a)
-		a->relay = r;
-	else
+	if (!a) {
 		put_off_unreadable(r, e, error);
+		return NULL;
+	}
+	a->relay = r;
+	d = doubt_of(r, a->id);
+	if (d)
+		slice_copy(slice_of(d->host), a->only_host, sizeof(a->only_host));
 	return a;
 }
 
@@ -281,6 +314,7 @@ static bool is_current(const struct relay *r, const struct courier *c)
 static void on_done(struct relay *r, struct courier *c, struct attempt *a)
 {
 	outcome_log(r, a, c->address);
+	note_doubt(r, a);
 	if (is_current(r, c) && was_heard(a)) {
 		struct route_state *state = &r->states[c->route];
 

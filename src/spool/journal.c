@@ -344,7 +344,7 @@ bool journal_is_lost(const struct journal *j, uint64_t place)
 {
 	const struct segment *g = store_find(&j->store, (uint32_t)(place >> 32));
 
-	return g && g->failed && (uint32_t)place >= g->flushed;
+	return !g || (g->failed && (uint32_t)place >= g->flushed);
 }
 
 static int read_file(const struct journal *j, const struct segment *g, uint32_t offset, uint8_t *out, size_t len)

@@ -65,7 +65,7 @@ uint64_t journal_durable(const struct journal *j);
 /* The next descriptor to flush, or -1; journal_flushed tells the outcome. */
 int journal_flush(struct journal *j);
 void journal_flushed(struct journal *j, int result);
-/* This octet was in a failed segment and not on stable storage. */
+/* This octet was in a failed segment and not on stable storage, or its segment was discarded. */
 bool journal_is_lost(const struct journal *j, uint64_t place);
 
 /* Reads octets of the log, also such as were not written yet. -EILSEQ: not there any more. */

@@ -432,6 +432,38 @@ static bool repair_dones(struct spool *s)
 	return true;
 }
 
+/* The state of no message is there only. */
+static bool holds_outcome(const struct spool *s, const struct segment *g)
+{
+	uint32_t at;
+
+	for (uint64_t id = 0; (at = queue_above(&s->queue, id)) != QUEUE_NONE;) {
+		const struct queue_entry *e = queue_at(&s->queue, at);
+
+		id = e->face.id;
+		if (e->outcome >> 32 == g->sequence)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A segment of which no flush ever succeeded holds nothing that was acknowledged. A disk that fails for a while would
+ * else cost one with each try, and leave none for when it is well again.
+ */
+static void discard_failed(struct spool *s)
+{
+	struct store *st = &s->journal.store;
+
+	for (unsigned i = st->log_count; i-- > 0;) {
+		const struct segment *g = st->log[i];
+
+		if (g->failed && g->flushed == 0 && g != s->journal.flushing && g->first == QUEUE_NONE &&
+		    !holds_outcome(s, g))
+			store_discard(st, i);
+	}
+}
+
 /* A second segment that fails meanwhile sets s->repair again, for the next turn. */
 static void repair(struct spool *s)
 {
@@ -494,8 +526,10 @@ int spool_flush_begin(struct spool *s)
 {
 	if (!spool_flush_due(s))
 		return -1;
-	if (s->repair)
+	if (s->repair) {
+		discard_failed(s);
 		repair(s);
+	}
 	forward_step(s);
 	put_mark(s);
 	journal_write(&s->journal);

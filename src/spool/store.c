@@ -244,6 +244,14 @@ static void delete(struct store *st, struct segment *g)
 	g->failed = error < 0;
 }
 
+void store_discard(struct store *st, unsigned at)
+{
+	struct segment *g = st->log[at];
+
+	take_out(st->log, &st->log_count, at);
+	delete(st, g);
+}
+
 void store_trim(struct store *st)
 {
 	for (unsigned i = 0; i < st->idle_count;) {

@@ -1,6 +1,6 @@
 /*
- * The segment files. Those in the log are a contiguous run of sequence numbers, oldest first; only
- * the oldest is ever taken out, and taken-out ones are used again oldest first. So what survives
+ * The segment files. Those in the log are a run of sequence numbers, oldest first; only the oldest is ever
+ * taken out (but see store_discard), and taken-out ones are used again oldest first. So what survives
  * a crash is always a suffix of the log, and a DONE outlives its COMMIT.
  *
  * A file taken out may be written again once a flushed MARK says that it is dead (durable_tail): else
@@ -72,6 +72,8 @@ int store_provide(struct store *st, unsigned count);
 int store_begin(struct store *st, enum room purpose, struct segment **out);
 /* Takes the oldest out of the log. */
 void store_retire(struct store *st);
+/* Deletes log[at], a failed one that no record of worth ever reached: the one exception to the order. */
+void store_discard(struct store *st, unsigned at);
 /* Adds an opened one that is not in the log to the idle ones; oldest first is the caller's task. */
 void store_idle(struct store *st, struct segment *g);
 /* Deletes idle files that are of no more use: failed, of another size, above the budget. */

@@ -37,6 +37,8 @@ struct disk {
 	unsigned fail_at;		/* that call fails; 0: none */
 	unsigned fail_count;		/* and so many more after it */
 	enum disk_fault fault;
+	bool only_flush;		/* of the calls to fail */
+	bool is_flush;			/* the call under way */
 	bool frozen;			/* the process was killed: nothing is changed any more */
 	bool locked;			/* by another process */
 };
@@ -50,6 +52,8 @@ static int disk_call(void)
 		[DISK_SHORT] = 1 };
 
 	disk.calls++;
+	if (disk.only_flush && !disk.is_flush)
+		return 0;
 	if (disk.fail_at == 0 || disk.calls < disk.fail_at || disk.calls > disk.fail_at + disk.fail_count)
 		return 0;
 	return errors[disk.fault];
@@ -163,7 +167,11 @@ static ssize_t disk_pwrite(int fd, const void *in, size_t len, off_t at)
 
 static int disk_fdatasync(int fd)
 {
-	int error = disk_call();
+	int error;
+
+	disk.is_flush = true;
+	error = disk_call();
+	disk.is_flush = false;
 
 	if (error < 0 || disk.frozen)
 		return error < 0 ? error : 0;

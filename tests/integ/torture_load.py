@@ -75,11 +75,11 @@ class Torture:
 
     @property
     def acknowledged(self):
-        return {n for n, fate in list(self.mails.items()) if fate.code == 250}
+        return {n for n, fate in self.mails.copy().items() if fate.code == 250}
 
     @property
     def refused(self):
-        return {n for n, fate in list(self.mails.items()) if fate.code >= 400}
+        return {n for n, fate in self.mails.copy().items() if fate.code >= 400}
 
     def settle(self, bound=house.WAIT):
         """No more mail; waits until each client has heard its last reply, and all that was acknowledged has come."""
