@@ -30,8 +30,8 @@ all: tools-build
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori
 
 # Only what is missing is installed; nothing is done where all is there.
-.PHONY: tools-build tools-run tools-check
-tools-build tools-run tools-check: tools-%:
+.PHONY: tools-build tools-run tools-check tools-bench
+tools-build tools-run tools-check tools-bench: tools-%:
 	@sh board/debian/needs $*
 
 $(BUILD)/sekimori: $(OBJ)
@@ -83,6 +83,12 @@ quick: tests
 # An hour's hunt, or as long as SECONDS says, per target; new crashes go to tests/fuzz/seeds.
 fuzz: tools-check
 	@BUILD=$(BUILD) sh tests/fuzz/hunt $(FUZZ)
+
+# Beside Postfix, OpenSMTPD and Exim; BENCH='--quick', '--rounds N' or '--only FIGURE'. Needs root; the peers are kept in
+# /var/tmp/sekimori-bench, or where BENCH_CACHE says.
+bench: tools-bench
+	@$(MAKE) --no-print-directory $(BUILD)/sekimori
+	@SEKIMORI=$(BUILD)/sekimori $(PYTHON) tests/bench/compare.py $(BENCH)
 
 lint: tools-check
 	@sh tests/lint

@@ -155,11 +155,18 @@ static void gate_ready(struct watch *w, short revents)
 	}
 }
 
+static void shut(struct gate *g)
+{
+	if (g->watch.fd >= 0)
+		close(g->watch.fd);
+	g->watch.fd = -1;
+}
+
 static void gate_reap(struct watch *w)
 {
 	struct gate *g = (struct gate *)w;
 
-	close(w->fd);
+	shut(g);
 	g->settings->users--;
 	free(g);
 }
@@ -253,44 +260,80 @@ static void gate_renew(struct gate *g, struct ingest_settings *settings, const s
 	settings->users++;
 }
 
-static void close_unlisted(struct ingest *i, struct gate *const kept[], unsigned count)
+static bool is_listed(const struct ingest_settings *settings, const struct gate *g)
 {
-	for (unsigned n = 0; n < i->gate_count; n++) {
-		bool listed = false;
+	for (unsigned n = 0; n < settings->listen_count; n++)
+		if (same_socket(g->listen, &settings->listen[n]))
+			return true;
+	return false;
+}
 
-		for (unsigned k = 0; k < count; k++)
-			listed |= kept[k] == i->gates[n];
-		if (!listed)
-			i->gates[n]->watch.dead = true;
+static in_port_t port_of(const struct ingest_listen *l)
+{
+	return l->address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&l->address)->sin6_port :
+						  ((const struct sockaddr_in *)&l->address)->sin_port;
+}
+
+/* 127.0.0.1:587 stands in the way of 0.0.0.0:587: what isn't listed any more leaves a port that is wanted. */
+static void make_way(struct ingest *i, const struct ingest_settings *settings)
+{
+	for (unsigned n = 0; n < i->gate_count; n++)
+		for (unsigned k = 0; k < settings->listen_count && !is_listed(settings, i->gates[n]); k++)
+			if (port_of(i->gates[n]->listen) == port_of(&settings->listen[k]))
+				shut(i->gates[n]);
+}
+
+static void take_back(struct ingest *i)
+{
+	struct fault f = { .text = "" };
+
+	for (unsigned n = 0; n < i->gate_count; n++) {
+		struct gate *g = i->gates[n];
+
+		if (g->watch.fd < 0)
+			g->watch.fd = listener_open(&g->listen->address, g->listen->address_len, &f);
+		if (g->watch.fd < 0)
+			log_line(SEVERITY_ERR, "listener %s is lost: %s", g->listen->name, f.text);
 	}
+}
+
+/* Opens what isn't open yet. False when one can't be; those opened are closed again. */
+static bool open_fresh(struct ingest *i, struct ingest_settings *settings, struct gate *gates[], struct fault *f)
+{
+	for (unsigned n = 0; n < settings->listen_count; n++) {
+		gates[n] = gate_at(i, &settings->listen[n]);
+		if (!gates[n])
+			gates[n] = gate_open(i, settings, &settings->listen[n], f);
+		if (gates[n])
+			continue;
+		while (n-- > 0) {
+			if (gates[n]->settings != settings)
+				continue;
+			shut(gates[n]);
+			gates[n]->watch.dead = true;
+		}
+		return false;
+	}
+	return true;
 }
 
 bool ingest_apply(struct ingest *i, struct ingest_settings *settings, struct fault *f)
 {
 	struct gate *gates[LISTENERS_MAX];
-	bool fresh[LISTENERS_MAX] = { false };
-	unsigned n;
 
-	for (n = 0; n < settings->listen_count; n++) {
-		gates[n] = gate_at(i, &settings->listen[n]);
-		fresh[n] = !gates[n];
-		if (fresh[n])
-			gates[n] = gate_open(i, settings, &settings->listen[n], f);
-		if (!gates[n])
-			break;
-	}
-	if (n < settings->listen_count) {
-		while (n-- > 0)
-			if (fresh[n])
-				gates[n]->watch.dead = true;
+	make_way(i, settings);
+	if (!open_fresh(i, settings, gates, f)) {
+		take_back(i);
 		return false;
 	}
-	close_unlisted(i, gates, n);
-	for (n = 0; n < settings->listen_count; n++)
-		if (!fresh[n])
+	for (unsigned n = 0; n < i->gate_count; n++)
+		if (!is_listed(settings, i->gates[n]))
+			i->gates[n]->watch.dead = true;
+	for (unsigned n = 0; n < settings->listen_count; n++)
+		if (gates[n]->settings != settings)
 			gate_renew(gates[n], settings, &settings->listen[n]);
-	memcpy(i->gates, gates, sizeof(gates[0]) * n);
-	i->gate_count = n;
+	memcpy(i->gates, gates, sizeof(gates[0]) * settings->listen_count);
+	i->gate_count = settings->listen_count;
 	i->settings = settings;
 	return true;
 }

@@ -31,11 +31,11 @@ static void login_answer(struct session *s, enum reply reply)
 	if (locked && reply == REPLY_AUTH_OK)
 		reply = REPLY_AUTH_FAILED;
 	audit_login(s, reply, locked);
-	if (reply == REPLY_AUTH_OK)
-		lockout_succeeded(s->house->lockout, s->identity, &s->client);
-	else if (reply == REPLY_AUTH_FAILED && !locked)
+	if (reply == REPLY_AUTH_FAILED && !locked)
 		login_failed(s);
 	if (reply == REPLY_AUTH_OK) {
+		lockout_succeeded(s->house->lockout, s->identity, &s->client);
+		password_memo_add(s->house->memo, s->candidate, s->password);
 		s->principal = (struct principal){ .kind = PRINCIPAL_ACCOUNT, .account = s->candidate };
 		s->house->counters.logins++;
 	} else {
@@ -70,12 +70,10 @@ static void hashed(void *context, const void *result, size_t len)
 	struct session *s = context;
 	bool good = result && len == 1 && *(const uint8_t *)result == 1;
 
-	if (good && s->candidate) {
-		password_memo_add(s->house->memo, s->candidate, s->password);
+	if (good && s->candidate)
 		login_answer(s, REPLY_AUTH_OK);
-	} else {
+	else
 		login_answer(s, result ? REPLY_AUTH_FAILED : REPLY_AUTH_TEMPORARY);
-	}
 	session_turn(s);
 }
 

@@ -235,7 +235,6 @@ static bool assemble_listens(struct draft *d)
 static void notice_missing(const struct draft *d)
 {
 	static const struct { enum draft_kind kind; const char *key; } rows[] = {
-		{ DRAFT_LIMITS, "lockout_after" }, { DRAFT_LIMITS, "lockout_window" }, { DRAFT_LIMITS, "lockout_time" },
 		{ DRAFT_MANAGER, "audit" }, { DRAFT_MANAGER, "audit_size" }, { DRAFT_MANAGER, "audit_keep" },
 	};
 

@@ -26,9 +26,6 @@ struct config {
 	unsigned device_count, peer_count;
 	/* [log] */
 	int log_facility, log_severity;
-	/* [limits] lockout */
-	unsigned lockout_after;
-	int64_t lockout_window, lockout_time;	/* ms */
 	/* [manager] */
 	char role[16], audit[256];
 	unsigned licences, audit_keep;

@@ -119,8 +119,11 @@ static bool apply(struct daemon *d, struct config *c, struct fault *f)
 static bool reload(void *context, struct fault *f)
 {
 	struct daemon *d = context;
-	struct config *c = config_read(d->config->path, true, notice, NULL, f);
+	struct config *c;
 
+	if (d->closing)
+		return fault_set(f, STATUS_TEMPORARY, "it is stopping");
+	c = config_read(d->config->path, true, notice, NULL, f);
 	if (!c || !apply(d, c, f)) {
 		if (c)
 			retire(d, c);	/* listeners that opened and were closed again hold it until the turn is over */
@@ -257,6 +260,21 @@ static bool start_tls(struct fault *f)
 	return !result ? true : fault_set(f, STATUS_TEMPORARY, "no random numbers for TLS: %s", strerror(-result));
 }
 
+/* What root could read at start may be closed to the user we have become: told now, not at the first reload. */
+static void try_reload(const struct daemon *d)
+{
+	struct fault f = { .text = "" };
+	struct config *c;
+
+	if (!geteuid())
+		return;
+	c = config_read(d->config->path, true, NULL, NULL, &f);
+	if (!c)
+		log_line(SEVERITY_WARNING, "a reload would fail: %s; give group %s the right to read it", f.text,
+			 d->config->user);
+	config_free(c);
+}
+
 static bool start(struct daemon *d, const char *path, struct fault *f)
 {
 	struct rlimit no_core = { 0, 0 };
@@ -273,8 +291,10 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!get_memory(d, f))
 		return false;
 	d->control = control_new(&d->house, d->config->control, f);
-	return d->control && rights_drop(d->config->user, d->config->control, f) && open_spool(d, f) && build(d, f) &&
-	       watch_signals(d, f) && apply(d, d->config, f);
+	if (!d->control || !rights_drop(d->config->user, d->config->control, f))
+		return false;
+	try_reload(d);
+	return open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f);
 }
 
 static void serve(struct daemon *d)

@@ -103,6 +103,7 @@ static void status_counters(const struct control_house *h, bool json, struct buf
 	const struct counter rows[] = {
 		{ "sessions", i->sessions }, { "refused_sessions", i->refused_sessions },
 		{ "logins", i->logins }, { "refused_logins", i->refused_logins },
+		{ "lockouts", i->lockouts },
 		{ "messages", i->messages }, { "refused_messages", i->refused_messages },
 		{ "octets", i->octets }, { "delivered", r->delivered }, { "deferred", r->deferred },
 		{ "failed", r->failed }, { "returned", r->returned },

@@ -40,15 +40,13 @@ static struct doubt *doubt_of(struct relay *r, uint64_t id)
 	return NULL;
 }
 
+/* A row is not taken back by an attempt that didn't get as far as the dot: it says nothing of the one that did. */
 static void note_doubt(struct relay *r, const struct attempt *a)
 {
 	struct doubt *d = doubt_of(r, a->id);
 
-	if (!a->in_doubt) {
-		if (d)
-			d->id = 0;
+	if (!a->in_doubt)
 		return;
-	}
 	if (!d) {
 		d = &r->doubts[r->next_doubt];
 		r->next_doubt = (r->next_doubt + 1) % DOUBTS_MAX;
@@ -97,6 +95,10 @@ static bool place(struct relay *r, struct attempt *a)
 	}
 	if (start_courier(r, route, a))
 		return true;
+	/* One that is bound to a host may need the place of an idle connection to another. */
+	c = a->only_host[0] ? idle_courier(r, route, "") : NULL;
+	if (c)
+		courier_quit(c);
 	a->carried = false;
 	if (r->waiting_count >= WAITING_MAX)
 		return false;

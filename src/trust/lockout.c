@@ -225,11 +225,9 @@ static bool count_guess(const struct table *t, const struct lockout_policy *poli
 
 	drop_old(t, r, policy->window, now);
 	drop_guess(t, r, what);
-	/* A policy of more than there is room for, or one lowered by a reload below what has been counted. */
-	if (r->count >= t->depth)
-		r->count = t->depth - 1;
 	guesses_of(t, r)[r->count++] = (struct guess){ .what = what, .at = (uint32_t)now };
 	r->last = now;
+	/* A full row locks, whatever the policy says: there is always room for the next guess. */
 	if (r->count < bound && r->count < t->depth)
 		return false;
 	r->count = 0;

@@ -51,7 +51,8 @@ def certs(tmp_path_factory):
     directory = tmp_path_factory.mktemp("certs")
     for ca in ("ca", "otherca"):
         openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                "30", "-subj", f"/CN=test {ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+                "30", "-subj", f"/CN=test {ca}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+                "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
     ip = "IP:127.0.0.1,DNS:localhost"
     make_certificate(directory, "server", "mail.test-sample.jp", f"DNS:mail.test-sample.jp,{ip}")
     make_certificate(directory, "provider", "smtp.provider.example", f"DNS:smtp.provider.example,{ip}")

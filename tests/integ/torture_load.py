@@ -60,6 +60,8 @@ class Torture:
         self.came = {}  # number: [Delivery, ...]
         self.replies = {}  # code of MAIL that wasn't 250: how often
         self.answer = b"250 2.0.0 kept\r\n"  # of the sink, to a whole mail
+        self.later = set()  # numbers of those that the sink puts off
+        self.octets_taken = 0  # by the gate, in mails that it acknowledged
         self.damaged = []
         self.clients, self.with_sink = clients, sink
         self.open = 0  # connections, of clients and to the sink
@@ -129,6 +131,20 @@ class Torture:
             threading.Event().wait(0.05)
         assert all(s.done() for s in self.senders), "clients that got no answer"
 
+    def add_clients(self, count):
+        async def add():
+            self.senders += [self.loop.create_task(self._client(len(self.senders) + n)) for n in range(count)]
+
+        asyncio.run_coroutine_threadsafe(add(), self.loop).result(house.WAIT)
+
+    def send(self, talk, number, octets):
+        """A mail of the test's own, in one go; the reply."""
+        fate = self.mails[number] = Fate(self.life)
+        fate.dot = self.now()
+        reply = talk.mail(content=content(number, octets))
+        fate.code = reply.code
+        return reply
+
     def start_sink(self):
         asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(house.WAIT)
 
@@ -185,6 +201,9 @@ class Torture:
             if verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 mail = await reader.readuntil(b"\r\n.\r\n")
+                if self.later and number_of(mail[:-3]) in self.later:
+                    writer.write(b"450 4.2.1 later\r\n")
+                    continue
                 if self.answer.startswith(b"250"):
                     fresh = self._take(mail[:-3])
                 writer.write(self.answer)
@@ -254,3 +273,4 @@ class Torture:
         fate.dot = self.now()
         streams[1].write(b".\r\n")
         fate.code = await self._reply(streams[0])
+        self.octets_taken += len(mail) * (fate.code == 250)

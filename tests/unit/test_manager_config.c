@@ -128,9 +128,11 @@ static void test_defaults(void **state)
 	assert_int_equal(c->ingest.command_timeout, 300000);
 	assert_int_equal(c->ingest.data_min_rate, 100);
 	assert_int_equal(c->ingest.received_max, 25);
-	assert_int_equal(c->lockout_after, 5);
-	assert_int_equal(c->lockout_window, 600000);
-	assert_int_equal(c->lockout_time, 1800000);
+	assert_int_equal(c->ingest.lockout.after, 5);
+	assert_int_equal(c->ingest.lockout.window, 600000);
+	assert_int_equal(c->ingest.lockout.time, 1800000);
+	assert_int_equal(c->ingest.lockout.allow.count, 2);
+	assert_int_equal(c->ingest.lockout.allow.at[0].prefix, 8);
 	assert_int_equal(c->relay.expire, 172800000);
 	assert_int_equal(c->relay.return_envelope, RETURN_AUTO);
 	assert_int_equal(c->relay.return_languages, REPORT_JA | REPORT_EN);
@@ -249,6 +251,10 @@ static const struct {
 	{ 28, "retry = 1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s",
 	  "s.ini:28: retry = 1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s: too many elements" },
 	{ 28, "expire = 31d", "s.ini:28: expire = 31d: must be 1s to 30d" },
+	{ 28, "[limits]\nlockout_after = 0", "s.ini:29: lockout_after = 0: must be 1 to 20" },
+	{ 28, "[limits]\nlockout_after = 21", "s.ini:29: lockout_after = 21: must be 1 to 20" },
+	{ 28, "[limits]\nlockout_allow = 10.0.0.1/8",
+	  "s.ini:29: lockout_allow = 10.0.0.1/8: must be addresses or networks like 192.168.0.0/24 (host bits zero), separated by commas" },
 	{ 28, "[limits]\nreceived_max = many", "s.ini:29: received_max = many: must be 1 to 1000" },
 	{ 28, "[log]\nlevel = warn", "s.ini:29: level = warn: must be err | warning | notice | info | debug" },
 	{ 28, "[log]\nfacility = post",
@@ -298,8 +304,8 @@ static void test_empty_allowed(void **state)
 		config_free(expect_good(22, text));
 	}
 	config_free(expect_good(30, "forward =\nlisten ="));
-	config_free(expect_good(30, "audit_keep = 3\n[limits]\nlockout_time = 1h"));
-	assert_non_null(strstr(heard.memory, "s.ini:32: lockout_time has no effect in this version\n"));
+	config_free(expect_good(30, "audit_keep = 3\n[limits]\nlockout_time = 1h\nlockout_allow = none"));
+	assert_null(strstr(heard.memory, "lockout"));
 	assert_non_null(strstr(heard.memory, "s.ini:30: audit_keep has no effect in this version\n"));
 }
 
