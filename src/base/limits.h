@@ -53,6 +53,7 @@
 #define SCRAM_ITERATIONS	4096	/* of secrets we write and of the work done for unknown accounts; Dovecot's default */
 #define LISTENERS_MAX		16	/* addresses over all [listen] sections */
 #define ROUTES_MAX		16	/* [relay] sections */
+#define COURIERS_MAX	96	/* connections to next hops at a time, all relays together */
 #define HOSTS_MAX		4	/* hosts of one relay */
 #define DOMAINS_MAX		32	/* our own mail domains */
 #define NETWORKS_MAX		64	/* rows of one address list */

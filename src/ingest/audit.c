@@ -27,21 +27,30 @@ static void record_principal(struct record *r, const struct session *s)
 		record_text(r, "login", slice_of(s->login));
 }
 
+static const char *match_name(uint8_t match)
+{
+	return match == MATCH_YES ? "own" : match == MATCH_NO ? "other" : NULL;
+}
+
 static void record_verdict(struct record *r, const struct verdict *v)
 {
-	static const char *const match[] = { "other", "own", NULL };
-
 	record_number(r, "level", v->level);
 	if (!v->pass) {
 		record_word(r, "reason", verdict_reason(v));
 		if (v->action != ACTION_REFUSE)
 			record_word(r, "would", "refuse");
 	}
-	if (v->display_address)
-		record_number(r, "display_addr", 1);
-	record_word(r, "envelope", match[v->envelope_match % 3]);
-	record_word(r, "from_is", match[v->from_match % 3]);
+	record_word(r, "envelope", match_name(v->envelope_match));
 }
+
+/* Why a message was refused whose sender is who he says. */
+static const char *const reasons[REPLY_COUNT] = {
+	[REPLY_BARE_CR_LF] = "bare-cr-lf",
+	[REPLY_TOO_LARGE] = "too-large",
+	[REPLY_LOOP] = "loop",
+	[REPLY_DISK_FULL] = "disk-full",
+	[REPLY_SPOOL_FAILED] = "spool",
+};
 
 void audit_session(const struct session *s)
 {
@@ -87,21 +96,25 @@ void audit_lockout(const struct session *s, enum lockout_scope scope)
 
 void audit_message(const struct session *s, const struct transaction *t, enum reply reply)
 {
-	const struct verdict *v = t->header_verdict.level ? &t->header_verdict : &t->envelope_verdict;
+	const struct verdict *seen = &t->header_verdict;
 	struct record r;
 
 	record_start(&r, "message");
 	record_word(&r, "id", t->id);
 	record_word(&r, "verdict", reply == REPLY_ACCEPTED ? "accepted" : "refused");
 	record_number(&r, "code", reply_code(reply));
-	record_verdict(&r, v);
+	record_word(&r, "reason", reasons[reply]);
+	record_verdict(&r, transaction_verdict(t));
+	record_word(&r, "from_is", match_name(seen->from_match));
+	if (seen->display_address)
+		record_number(&r, "display_addr", 1);
 	record_number(&r, "rcpts", t->recipient_count);
 	record_number(&r, "size", (int64_t)t->size);
 	if (reply == REPLY_ACCEPTED)
 		record_word(&r, "repaired", evidence_repairs(s));
 	record_principal(&r, s);
 	record_text(&r, "from", address_text(&t->mail.sender));
-	record_text(&r, "header_from", address_text(&v->from_address));
+	record_text(&r, "header_from", address_text(&seen->from_address));
 	record_text(&r, "to", slice_first(buffer_bytes(&t->recipients),
 					  slice_find(buffer_bytes(&t->recipients), '\n')));
 	record_text(&r, "msgid", transaction_message_id(t));
@@ -116,9 +129,23 @@ void audit_refusal(const struct session *s, const char *at, const struct address
 	record_start(&r, "refused");
 	record_word(&r, "at", at);
 	record_number(&r, "code", reply_code(reply));
+	if (s->transaction)
+		record_word(&r, "id", s->transaction->id);
 	if (v)
 		record_verdict(&r, v);
 	record_principal(&r, s);
 	record_text(&r, at[0] == 'm' ? "from" : "to", address_text(who));
+	log_record(SEVERITY_INFO, &r);
+}
+
+void audit_refused_line(const struct session *s, struct slice line)
+{
+	struct record r;
+
+	record_start(&r, "refused");
+	record_word(&r, "at", slice_starts_fold(line, SLICE_OF("mail")) ? "mail" : "rcpt");
+	record_number(&r, "code", reply_code((enum reply)s->smtp.last_reply));
+	record_principal(&r, s);
+	record_text(&r, "line", line);
 	log_record(SEVERITY_INFO, &r);
 }

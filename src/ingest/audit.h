@@ -18,5 +18,7 @@ void audit_message(const struct session *s, const struct transaction *t, enum re
 /* refused: before there is a message. `at` is "mail" or "rcpt"; v may be NULL. */
 void audit_refusal(const struct session *s, const char *at, const struct address *who, const struct verdict *v,
 		   enum reply reply);
+/* refused: MAIL or RCPT that the protocol itself refused (no login, syntax); the line as it came. */
+void audit_refused_line(const struct session *s, struct slice line);
 
 #endif

@@ -48,15 +48,9 @@ static bool write_results(struct buffer *out, const struct session *s)
 	return fields_auth_results(out, &a);
 }
 
-/* The verdict that decided: the header's, unless the envelope's has failed already. */
-static const struct verdict *deciding(const struct transaction *t)
-{
-	return t->envelope_verdict.pass ? &t->header_verdict : &t->envelope_verdict;
-}
-
 static bool write_tag(struct buffer *out, const struct transaction *t)
 {
-	const struct verdict *v = deciding(t);
+	const struct verdict *v = transaction_verdict(t);
 
 	if (v->pass || v->action != ACTION_TAG)
 		return true;

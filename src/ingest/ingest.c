@@ -75,7 +75,7 @@ static unsigned sessions_of(const struct ingest *i, const struct ip_address *cli
 /* Said without a session: one write, then closed. */
 static void turn_away(struct ingest *i, int fd, const struct ip_address *client, enum reply reply)
 {
-	char memory[SMTP_REPLY_MAX], ip[48];
+	char memory[SMTP_REPLY_MAX], ip[CLIENT_TEXT_MAX];
 	struct buffer out;
 	struct record r;
 	ssize_t sent;
@@ -86,7 +86,7 @@ static void turn_away(struct ingest *i, int fd, const struct ip_address *client,
 	(void)sent;			/* a courtesy: nothing depends on it */
 	close(fd);
 	i->house.counters.refused_sessions++;
-	ip_text(client, ip, sizeof(ip));
+	session_client_text(client, ip);
 	record_start(&r, "turned-away");
 	record_word(&r, "client", ip);
 	record_number(&r, "code", reply_code(reply));

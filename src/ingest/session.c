@@ -75,11 +75,25 @@ static void consume(struct session *s, size_t used, bool is_content)
 	stream_consume(&s->stream, used);
 }
 
+/* MAIL and RCPT that never became an event, since the protocol refused them (R18). */
+static void note_refusal(struct session *s, const struct smtp_server_event *e, struct slice line, unsigned errors)
+{
+	if (s->smtp.errors == errors || e->type == SMTP_SERVER_MAIL || e->type == SMTP_SERVER_RCPT)
+		return;
+	if (!slice_starts_fold(line, SLICE_OF("mail")) && !slice_starts_fold(line, SLICE_OF("rcpt")))
+		return;
+	s->refused++;
+	while (line.len && ascii_is_control(line.at[line.len - 1]))
+		line.len--;
+	audit_refused_line(s, line);
+}
+
 /* Lets the protocol look at the input until it wants more, waits for an answer, or has no room to reply. */
 static void talk(struct session *s)
 {
 	struct smtp_server_event e;
 	struct buffer *out;
+	unsigned errors;
 	size_t used;
 
 	while (s->stage == STAGE_TALK && !s->smtp.waiting && !s->watch.dead) {
@@ -87,7 +101,9 @@ static void talk(struct session *s)
 		s->starved = !out;
 		if (!out)
 			return;
+		errors = s->smtp.errors;
 		used = smtp_server_feed(&s->smtp, stream_input(&s->stream), out, &e);
+		note_refusal(s, &e, slice_first(stream_input(&s->stream), used), errors);
 		if (handlers[e.type])
 			handlers[e.type](s, &e);
 		consume(s, used, e.type == SMTP_SERVER_CONTENT);
@@ -312,17 +328,24 @@ static void make_rules(struct session *s)
 	};
 }
 
+void session_client_text(const struct ip_address *client, char out[CLIENT_TEXT_MAX])
+{
+	char ip[48];
+
+	ip_text(client, ip, sizeof(ip));
+	snprintf(out, CLIENT_TEXT_MAX, client->v6 ? "[IPv6:%s]" : "[%s]", ip);
+}
+
 bool session_open(struct session *s, struct session_house *house, struct ingest_settings *settings,
 		  const struct ingest_listen *listen, int fd, const struct ip_address *client)
 {
-	char ip[48], nonce[17];
+	char nonce[17];
 
 	*s = (struct session){ .house = house, .settings = settings, .listen = listen, .client = *client };
 	s->watch.want = want;
 	s->watch.ready = ready;
 	s->watch.reap = reap;
-	ip_text(client, ip, sizeof(ip));
-	snprintf(s->client_text, sizeof(s->client_text), client->v6 ? "[IPv6:%s]" : "[%s]", ip);
+	session_client_text(client, s->client_text);
 	stream_open(&s->stream, fd, house->blocks);
 	s->started = loop_now(house->loop);
 	trust_by_address(settings->trust, client, &s->principal);

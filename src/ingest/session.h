@@ -26,6 +26,8 @@ struct session_house {
 	void *context;
 };
 
+#define CLIENT_TEXT_MAX	64
+
 enum session_stage {
 	STAGE_TALK,
 	STAGE_TLS_DUE,			/* 220 is on its way out; then the handshake */
@@ -45,7 +47,7 @@ struct session {
 	struct principal principal;
 	struct transaction *transaction;
 	struct ip_address client;
-	char client_text[64];		/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" */
+	char client_text[CLIENT_TEXT_MAX];		/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" */
 	char login[64];			/* the AUTH ID as typed, cut; for the log */
 	int64_t started;		/* ms */
 	int64_t deadline;		/* ms: of the next command, of the data window, of lingering */
@@ -59,6 +61,8 @@ struct session {
 	bool starved;			/* no block for output was to be had */
 };
 
+/* As RFC 5321 4.1.3 writes an address: "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
+void session_client_text(const struct ip_address *client, char out[CLIENT_TEXT_MAX]);
 /* Takes over fd. The watch is added to the loop; false when there is no room (fd is closed then). */
 bool session_open(struct session *s, struct session_house *house, struct ingest_settings *settings,
 		  const struct ingest_listen *listen, int fd, const struct ip_address *client);

@@ -89,6 +89,11 @@ void transaction_content(struct transaction *t, struct slice content, uint64_t m
 	}
 }
 
+const struct verdict *transaction_verdict(const struct transaction *t)
+{
+	return t->envelope_verdict.pass ? &t->header_verdict : &t->envelope_verdict;
+}
+
 struct slice transaction_message_id(const struct transaction *t)
 {
 	return slice_trim(header_body(&t->header, FIELD_MESSAGE_ID));

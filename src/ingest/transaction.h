@@ -37,6 +37,9 @@ void transaction_reset(struct transaction *t);
 
 /* False when there is no room for it (452). */
 bool transaction_add_recipient(struct transaction *t, const struct address *recipient);
+/* The verdict that decided: the header's, unless the envelope's has failed already and `action` alone let it pass. */
+const struct verdict *transaction_verdict(const struct transaction *t);
+
 /* For the log; may be empty. */
 struct slice transaction_message_id(const struct transaction *t);
 

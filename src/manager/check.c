@@ -145,7 +145,7 @@ static void print_queue(const struct config *c)
 	printf("spool: %s", c->spool);
 	print_size(", at most ", c->spool_size);
 	print_size("; messages up to ", c->ingest.max_message_size);
-	printf("%s\n", stat(c->spool, &st) < 0 || !S_ISDIR(st.st_mode) ? "; the directory does not exist yet" : "");
+	printf("%s\n", stat(c->spool, &st) < 0 || !S_ISDIR(st.st_mode) ? "; the directory will be made" : "");
 	fputs("retry after", stdout);
 	for (unsigned i = 0; i < c->relay.retry_count; i++)
 		print_time(i ? ", " : " ", c->relay.retry[i]);

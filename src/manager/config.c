@@ -172,7 +172,7 @@ static const struct setting_row server_rows[] = {
 	{ "domains", NULL, KIND_LIST, 0, FIELDS(struct config, domains, domain_count), .check = check_domain },
 	{ "accounts", "/etc/sekimori/accounts", KIND_TEXT, 0, FIELD(struct config, accounts) },
 	{ "spool", "/var/spool/sekimori", KIND_TEXT, 0, FIELD(struct config, spool) },
-	{ "spool_size", "64M", KIND_SIZE, 0, FIELD(struct config, spool_size), .min = MIB, .max = 1024 * GIB },
+	{ "spool_size", "64M", KIND_SIZE, 0, FIELD(struct config, spool_size), .min = 4 * MIB, .max = 16 * GIB },
 	{ "control", CONTROL_DEFAULT, KIND_TEXT, 0, FIELD(struct config, control) },
 	{ "user", "sekimori", KIND_TEXT, 0, FIELD(struct config, user), .check = check_user },
 	{ "enhanced_codes", "yes", KIND_WORD, 0, FIELD(struct config, ingest.enhanced_codes), .words = yes_no },

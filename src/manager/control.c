@@ -84,6 +84,8 @@ static bool answer_errno(struct buffer *out, int result)
 {
 	if (result == -ENOENT)
 		return finish(out, STATUS_NO, "no such message in the queue\n");
+	if (result == -EPERM)
+		return finish(out, STATUS_NO, "there is nobody to return it to: `queue remove` drops it\n");
 	if (result == -EBUSY)
 		return finish(out, STATUS_TEMPORARY, "the message is being sent just now; try again\n");
 	buffer_putf(out, "%d\n%s\n", STATUS_TEMPORARY, strerror(-result));

@@ -23,9 +23,10 @@
 
 /* Blocks a session may hold: input, output, content, recipients. */
 #define BLOCKS_PER_SESSION	4
-/* Blocks of the relay's connections and of control clients; also watches besides sessions. */
-#define BLOCKS_EXTRA		256
-#define WATCHES_EXTRA		512
+/* Input, output and one to spare for each of the relay's connections, and some for control clients. */
+#define BLOCKS_EXTRA		(3 * COURIERS_MAX + 32)
+/* Listeners, connections and their dials, helpers, control clients. */
+#define WATCHES_EXTRA		(2 * COURIERS_MAX + LISTENERS_MAX + 64)
 /* procd and systemd wait longer at a stop, but a system that goes down gives about a second. */
 #define SHUTDOWN_MS		800
 
@@ -291,7 +292,8 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!get_memory(d, f))
 		return false;
 	d->control = control_new(&d->house, d->config->control, f);
-	if (!d->control || !rights_drop(d->config->user, d->config->control, f))
+	if (!d->control || !rights_make_directory(d->config->spool, d->config->user, f) ||
+	    !rights_drop(d->config->user, d->config->control, f))
 		return false;
 	try_reload(d);
 	return open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f);

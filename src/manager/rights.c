@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,5 +38,16 @@ bool rights_drop(const char *user, const char *control, struct fault *f)
 	    setuid(pw->pw_uid) || keep_low_ports())
 		return fault_set(f, STATUS_DENIED, "can't become user %s: %s", user, strerror(errno));
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return true;
+}
+
+bool rights_make_directory(const char *path, const char *user, struct fault *f)
+{
+	const struct passwd *pw = geteuid() ? NULL : getpwnam(user);
+
+	if (mkdir(path, 0700))
+		return errno == EEXIST ? true : fault_set(f, STATUS_DENIED, "%s: can't be made: %s", path, strerror(errno));
+	if (pw && chown(path, pw->pw_uid, pw->pw_gid))
+		return fault_set(f, STATUS_DENIED, "%s: %s", path, strerror(errno));
 	return true;
 }

@@ -150,7 +150,7 @@ void attempt_recipient_reply(struct attempt *a, unsigned i, unsigned code, struc
 	keep_words(a, r, words);
 	if (code / 100 == 2)
 		return;
-	r->state = state_of(code);
+	r->state = (uint8_t)state_of(code);
 	r->tried = true;
 }
 
@@ -163,7 +163,7 @@ void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words,
 			continue;
 		r->code = (uint16_t)code;
 		keep_words(a, r, words);
-		r->state = state_of(code);
+		r->state = (uint8_t)state_of(code);
 		r->tried = true;
 	}
 }

@@ -7,6 +7,9 @@
 #include "relay/inner.h"
 #include "relay/returns.h"
 
+/* Ages are in whole seconds: so much later a parked mail has expired for sure, and isn't tried once more. */
+#define PARKED_EXTRA_MS	2000
+
 /* The log's line for a recipient (R18: each recipient's final upstream reply). */
 static void log_recipient(const struct attempt *a, const struct attempt_recipient *to, const char *address)
 {
@@ -136,7 +139,7 @@ static void park(struct relay *r, struct attempt *a)
 	log_record(over ? SEVERITY_ERR : SEVERITY_WARNING, &line);
 	if (!over) {
 		take_back_failures(a);
-		a->not_before = relay_now(r) + r->settings->expire;
+		a->not_before = relay_now(r) + r->settings->expire + PARKED_EXTRA_MS;
 	}
 	outcome_record(r, a);
 }

@@ -62,15 +62,16 @@ static bool is_down(const struct relay *r, unsigned route)
 
 static bool has_room(const struct relay *r, unsigned route)
 {
-	return !is_down(r, route) && (r->states[route].couriers < r->settings->routes[route].connections ||
-				      idle_courier(r, route, ""));
+	bool free_place = r->states[route].couriers < r->settings->routes[route].connections && r->open < COURIERS_MAX;
+
+	return !is_down(r, route) && (free_place || idle_courier(r, route, ""));
 }
 
 static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 {
 	struct courier *c;
 
-	if (r->states[route].couriers >= r->settings->routes[route].connections)
+	if (r->states[route].couriers >= r->settings->routes[route].connections || r->open >= COURIERS_MAX)
 		return false;
 	c = courier_start(r, &r->house, r->settings, route, a);
 	if (!c)
@@ -208,6 +209,17 @@ static void place_waiting(struct relay *r)
 	}
 }
 
+/* Takes this one: it is made the first of all that are due. NULL when it is being sent. */
+static const struct spool_entry *take_by_id(struct relay *r, uint64_t id)
+{
+	const struct spool_entry *e;
+
+	if (!spool_hasten(r->house.spool, id, INT64_MIN))
+		return NULL;
+	e = spool_take(r->house.spool, relay_now(r));
+	return e && e->id == id ? e : NULL;
+}
+
 /* Messages whose time is over are given up even while their relay is down. */
 static void sweep(struct relay *r)
 {
@@ -216,9 +228,15 @@ static void sweep(struct relay *r)
 
 	r->next_sweep = relay_now(r) + SWEEP_MS;
 	while ((e = spool_next(r->house.spool, after))) {
+		struct attempt *a;
+
 		after = e->id;
-		if (!e->taken && has_expired(r, e->arrived) && e->next_attempt <= relay_now(r))
-			relay_give_up(r, e->id, true);
+		if (e->taken || !has_expired(r, e->arrived) || e->next_attempt > relay_now(r))
+			continue;
+		e = take_by_id(r, e->id);
+		a = e ? load(r, e) : NULL;
+		if (a)
+			outcome_expire(r, a);
 	}
 }
 
@@ -492,17 +510,6 @@ void relay_status(const struct relay *r, unsigned route, struct relay_status *ou
 	};
 }
 
-/* Takes this one: it is made the first of all that are due. NULL when it is being sent. */
-static const struct spool_entry *take_by_id(struct relay *r, uint64_t id)
-{
-	const struct spool_entry *e;
-
-	if (!spool_hasten(r->house.spool, id, INT64_MIN))
-		return NULL;
-	e = spool_take(r->house.spool, relay_now(r));
-	return e && e->id == id ? e : NULL;
-}
-
 int relay_give_up(struct relay *r, uint64_t id, bool return_it)
 {
 	const struct spool_entry *e = spool_find(r->house.spool, id);
@@ -522,6 +529,10 @@ int relay_give_up(struct relay *r, uint64_t id, bool return_it)
 	a = load(r, e);
 	if (!a)
 		return -EIO;
+	if (!attempt_returnable(a) || !r->settings->return_from[0]) {
+		put_off(r, a, relay_now(r));
+		return -EPERM;
+	}
 	outcome_expire(r, a);
 	return 0;
 }

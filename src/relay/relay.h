@@ -41,7 +41,8 @@ struct relay_status {
 unsigned relay_route_count(const struct relay *r);
 void relay_status(const struct relay *r, unsigned route, struct relay_status *out);
 
-/* Makes return mail of a queued message at once (queue return), or drops it (queue remove). 0 or -errno (-EBUSY: being sent). */
+/* Makes return mail of a queued message at once (queue return), or drops it (queue remove). 0 or -errno (-EBUSY: being
+ * sent; -EPERM: there is nobody to return it to). */
 int relay_give_up(struct relay *r, uint64_t id, bool return_it);
 
 #endif

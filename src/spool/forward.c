@@ -11,12 +11,13 @@
 #define TRIES		100u		/* reads that fail, about one a flush, before a message is given up */
 #define STEP		(128u << 10)	/* octets copied with a flush, besides twice what was written since */
 
+/* Of a segment that was left for good, the rest is dead, too. */
 static uint64_t log_octets(const struct store *st)
 {
 	uint64_t octets = 0;
 
 	for (unsigned i = 0; i < st->log_count; i++)
-		octets += st->log[i]->written;
+		octets += st->log[i]->failed ? st->log[i]->size : st->log[i]->written;
 	return octets;
 }
 

@@ -47,7 +47,7 @@ struct spool {
 	unsigned done_count;
 	bool repair;			/* outcomes and DONEs in a failed segment are to be written again */
 	bool push;			/* room is wanted: flush, and copy forward with it */
-	bool stalled;			/* that was tried and there is no segment for it */
+	bool stalled;			/* that was tried, and failed or found no segment */
 	struct move moves[MOVES_MAX];
 	unsigned move_count;
 	uint64_t moves_end;

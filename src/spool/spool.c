@@ -166,6 +166,7 @@ void spool_settle(struct spool *s)
 	s->marked_tail = s->journal.store.durable_tail;
 	s->mark_end = 0;
 	s->repair = true;
+	s->stalled = true;		/* repaired with what is wanted next: trying on and on would wear the disk */
 }
 
 static enum room room_of(const struct spool_writer *w)

@@ -28,6 +28,14 @@ def wait_for(what, look, bound=WAIT):
         time.sleep(0.02)
 
 
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
 def run(*args, **kwargs):
     kwargs.setdefault("timeout", 120)
     kwargs.setdefault("text", True)
@@ -175,9 +183,11 @@ class Gate:
 
     def kill(self):
         """SIGKILL, to it and to its helpers."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        group = self.process.pid
+        os.killpg(group, signal.SIGKILL)
         self.process.wait(WAIT)
         self.process = None
+        wait_for("the helpers to be gone", lambda: not group_lives(group))
 
     def stop(self):
         if not self.process:

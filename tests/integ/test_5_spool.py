@@ -94,6 +94,21 @@ def test_kill_9_under_load_loses_nothing(gate, closing, relaying):
     assert gate.stop() == 0
 
 
+def test_killed_alone_it_starts_again_at_once(gate, closing):
+    """What a supervisor or the kernel kills is the main process; its helpers must not stand in the way of the next one."""
+    closing(upstream.Sink(gate.upstream_port))
+    for _ in range(5):
+        gate.start()
+        with gate.login() as t:
+            assert t.mail().code == 250
+        group = gate.process.pid
+        gate.process.kill()
+        gate.process.wait(house.WAIT)
+        gate.start()
+        gate.kill()
+        house.wait_for("the first one's helpers to be gone", lambda g=group: not house.group_lives(g))
+
+
 def test_restart_keeps_the_queue_as_it_was(gate, closing):
     gate.set("queue", retry="1h").start()
     with gate.login() as t:

@@ -21,7 +21,8 @@ static struct ip_address ip(const char *text)
 	return a;
 }
 
-static enum lockout_scope failed(struct lockout *l, const char *id, const char *password, const char *client, int64_t now)
+static enum lockout_scope failed(struct lockout *l, const char *id, const char *password, const char *client,
+				 int64_t now)
 {
 	struct ip_address a = ip(client);
 
@@ -68,7 +69,7 @@ static enum lockout_scope guess(struct lockout *l, const char *id, unsigned coun
 
 enum act { GUESS, SAME, LOGIN, LOCKED, OPEN };
 
-/* Each case is a story of its own; a step with `begins` must begin that lock with its last guess, and with none before. */
+/* Each is a story of its own; a step with `begins` must begin that lock with its last guess, and with none before. */
 static const struct {
 	const char *name;
 	struct step {
@@ -426,7 +427,8 @@ static void any_octets(void **unused)
 	memset(text, 'x', sizeof(text));
 	for (unsigned n = 0; n < 5; n++) {
 		text[0] = (char)n;	/* NUL as well */
-		assert_int_equal(lockout_failed(l, policy(), slice_bytes("\0" "a\xff", 3), slice_bytes(text, sizeof(text)), &a, 0),
+		assert_int_equal(lockout_failed(l, policy(), slice_bytes("\0" "a\xff", 3),
+						slice_bytes(text, sizeof(text)), &a, 0),
 				 n < 4 ? LOCKOUT_NONE : LOCKOUT_PAIR);
 	}
 	assert_true(lockout_is_locked(l, policy(), slice_bytes("\0A\xff", 3), &a, 0));
