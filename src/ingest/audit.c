@@ -46,6 +46,7 @@ static void record_verdict(struct record *r, const struct verdict *v)
 /* Why a message was refused whose sender is who he says. */
 static const char *const reasons[REPLY_COUNT] = {
 	[REPLY_BARE_CR_LF] = "bare-cr-lf",
+	[REPLY_HEADER_CONTINUES] = "first-continues",
 	[REPLY_TOO_LARGE] = "too-large",
 	[REPLY_LOOP] = "loop",
 	[REPLY_DISK_FULL] = "disk-full",

@@ -58,9 +58,10 @@ static struct ip_address peer_address(const struct sockaddr_storage *peer)
 	return ip_from_v4((const uint8_t *)&((const struct sockaddr_in *)peer)->sin_addr);
 }
 
-static bool same_address(const struct ip_address *a, const struct ip_address *b)
+/* One host, or as much as one host can have: it makes itself addresses within its /64 as it likes (RFC 4862). */
+static bool same_client(const struct ip_address *a, const struct ip_address *b)
 {
-	return a->v6 == b->v6 && !memcmp(a->bytes, b->bytes, a->v6 ? 16 : 4);
+	return a->v6 == b->v6 && !memcmp(a->bytes, b->bytes, a->v6 ? 8 : 4);
 }
 
 static unsigned sessions_of(const struct ingest *i, const struct ip_address *client)
@@ -68,7 +69,7 @@ static unsigned sessions_of(const struct ingest *i, const struct ip_address *cli
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < i->slot_count; k++)
-		n += i->guests[k].here && same_address(&i->guests[k].client, client);
+		n += i->guests[k].here && same_client(&i->guests[k].client, client);
 	return n;
 }
 
@@ -304,7 +305,10 @@ static bool open_fresh(struct ingest *i, struct ingest_settings *settings, struc
 		gates[n] = gate_at(i, &settings->listen[n]);
 		if (!gates[n])
 			gates[n] = gate_open(i, settings, &settings->listen[n], f);
-		if (gates[n])
+		else if (gates[n]->watch.fd < 0)	/* was lost at an earlier reload */
+			gates[n]->watch.fd = listener_open(&settings->listen[n].address,
+							   settings->listen[n].address_len, f);
+		if (gates[n] && gates[n]->watch.fd >= 0)
 			continue;
 		while (n-- > 0) {
 			if (gates[n]->settings != settings)

@@ -88,15 +88,29 @@ static void complete_postmaster(const struct session *s, struct address *to)
 		address_parse(slice_bytes(text, (size_t)len), to);
 }
 
+/*
+ * Whether an address stays inside. A local part that names another host by percent hack, bang path or quoted route leads out again at
+ * many a server (R14).
+ */
+static bool is_local(const struct trust *t, const struct address *to)
+{
+	struct address_key key;
+
+	if (!address_key(to, &key) || !trust_is_our_domain(t, address_key_domain(&key)))
+		return false;
+	for (size_t i = 0; i < key.local_len; i++)
+		if (key.text[i] == '%' || key.text[i] == '!' || key.text[i] == '@')
+			return false;
+	return true;
+}
+
 static enum reply recipient_reply(struct session *s, const struct address *to)
 {
 	const struct trust_device *device = s->principal.kind == PRINCIPAL_DEVICE ? s->principal.device : NULL;
-	struct address_key key;
 
 	if (!to->well_formed || address_is_null(to))
 		return REPLY_RECIPIENT_SYNTAX;
-	if (device && device->local_only &&
-	    (!address_key(to, &key) || !trust_is_our_domain(s->settings->trust, address_key_domain(&key))))
+	if (device && device->local_only && !is_local(s->settings->trust, to))
 		return REPLY_RELAY_DENIED;
 	if (s->transaction->recipient_count >= s->settings->max_recipients)
 		return REPLY_TOO_MANY_RECIPIENTS;
@@ -146,6 +160,9 @@ static enum reply message_reply(struct session *s, bool bare_cr_lf)
 		return REPLY_FILTERED;
 	if (bare_cr_lf)
 		return REPLY_BARE_CR_LF;
+	/* At any level: behind our own fields it would be read as the end of our Authentication-Results (R17). */
+	if (t->header.defects & HEADER_FIRST_CONTINUES)
+		return REPLY_HEADER_CONTINUES;
 	if (t->too_large)
 		return REPLY_TOO_LARGE;
 	if (t->header.count[FIELD_RECEIVED] > s->settings->received_max)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -276,11 +277,23 @@ static void try_reload(const struct daemon *d)
 	config_free(c);
 }
 
+/*
+ * glibc raises its threshold for mapped memory to the largest block ever freed, and from then on takes large tables from
+ * used heap, which it clears: the slots of sessions that never come would cost their pages.
+ */
+static void keep_memory_lean(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+#endif
+}
+
 static bool start(struct daemon *d, const char *path, struct fault *f)
 {
 	struct rlimit no_core = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &no_core);	/* R63: passwords are in memory */
+	keep_memory_lean();
 	log_open("sekimori", log_facility(SLICE_OF("mail")), SEVERITY_INFO, d->foreground);
 	if (!start_tls(f))
 		return false;

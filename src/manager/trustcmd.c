@@ -154,6 +154,8 @@ static enum reply judge_message(struct trial *t)
 		return REPLY_FILTERED;
 	if (t->bare_cr_lf)
 		return REPLY_BARE_CR_LF;
+	if (t->header.defects & HEADER_FIRST_CONTINUES)
+		return REPLY_HEADER_CONTINUES;
 	if (t->size > t->config->ingest.max_message_size)
 		return REPLY_TOO_LARGE;
 	if (t->header.count[FIELD_RECEIVED] > t->config->ingest.received_max)
@@ -171,6 +173,7 @@ static const char *reason_of(const struct trial *t, enum reply reply)
 {
 	static const struct { enum reply reply; const char *reason; } rows[] = {
 		{ REPLY_AUTH_FAILED, "no-such-login" }, { REPLY_BARE_CR_LF, "bare-cr-lf" },
+		{ REPLY_HEADER_CONTINUES, "first-continues" },
 		{ REPLY_TOO_LARGE, "too-large" }, { REPLY_LOOP, "loop" },
 	};
 

@@ -72,6 +72,7 @@ static const struct row rows[REPLY_COUNT] = {
 		552, "5.7.1", "Requested mail action aborted: caught by the filter setting."
 	},
 	[REPLY_BARE_CR_LF] = { 550, "5.6.0", "Message holds CR or LF outside CRLF, or NUL" },
+	[REPLY_HEADER_CONTINUES]	= { 550, "5.6.0", "The first line of the message must not begin with a blank." },
 	[REPLY_LOOP] = { 554, "5.4.6", "Too many hops" },
 	[REPLY_SPOOL_FAILED] = { 451, "4.3.0", "Message not stored, try again later" },
 };

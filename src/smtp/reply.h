@@ -65,6 +65,7 @@ enum reply {
 	REPLY_ACCEPTED,			/* 250 2.0.0 <argument>... Message accepted for delivery. */
 	REPLY_FILTERED,			/* 552 5.7.1 Requested mail action aborted: caught by the filter setting. */
 	REPLY_BARE_CR_LF,		/* 550 5.6.0 */
+	REPLY_HEADER_CONTINUES,		/* 550 5.6.0 the first line continues no field of the client's: it would continue ours */
 	REPLY_LOOP,			/* 554 5.4.6 */
 	REPLY_SPOOL_FAILED,		/* 451 4.3.0 */
 	REPLY_COUNT

@@ -47,6 +47,7 @@ struct spool {
 	unsigned done_count;
 	bool repair;			/* outcomes and DONEs in a failed segment are to be written again */
 	bool push;			/* room is wanted: flush, and copy forward with it */
+	unsigned failures;		/* writes and flushes that failed in a row */
 	bool stalled;			/* that was tried, and failed or found no segment */
 	struct move moves[MOVES_MAX];
 	unsigned move_count;

@@ -9,6 +9,9 @@
 /* An envelope that spool_load can give in SPOOL_RECORD_MAX octets. */
 #define ENVELOPE_ROOM	(SPOOL_RECORD_MAX - RECIPIENTS_CEILING - SMTP_REPLY_TEXT_MAX)
 
+/* After so many in a row what is to be repaired waits for somebody to come: trying on and on would wear the disk. */
+#define FAILURES_MAX	3u
+
 _Static_assert((ADDRESS_MAX + 1) * RECIPIENTS_CEILING + 4096 < ENVELOPE_ROOM, "the largest envelope fits");
 _Static_assert(SPOOL_EXTENTS_MAX * EXTENT_LENGTH + SPOOL_RECORD_MAX + 4096 < SEGMENT_SIZE_MIN,
 	       "the largest COMMIT fits a segment");
@@ -166,7 +169,7 @@ void spool_settle(struct spool *s)
 	s->marked_tail = s->journal.store.durable_tail;
 	s->mark_end = 0;
 	s->repair = true;
-	s->stalled = true;		/* repaired with what is wanted next: trying on and on would wear the disk */
+	s->stalled = ++s->failures > FAILURES_MAX;
 }
 
 static enum room room_of(const struct spool_writer *w)
@@ -558,6 +561,8 @@ void spool_flush_end(struct spool *s, int result)
 {
 	uint64_t durable;
 
+	if (result == 0)
+		s->failures = 0;
 	journal_flushed(&s->journal, result);
 	spool_settle(s);
 	durable = journal_durable(&s->journal);

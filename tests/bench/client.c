@@ -181,6 +181,21 @@ static bool make_context(void)
 	return true;
 }
 
+/* Digits only; -1 for anything else and for what is beyond all use. */
+static int number(const char *text)
+{
+	int n = 0;
+
+	if (!*text)
+		return -1;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || n > 1000000)
+			return -1;
+		n = n * 10 + (*text - '0');
+	}
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	int clients, sessions, octets, status, result = 0;
@@ -188,10 +203,10 @@ int main(int argc, char **argv)
 
 	if (argc != 6)
 		return 64;
-	port = atoi(argv[1]);
-	clients = atoi(argv[2]);
-	sessions = atoi(argv[3]);
-	octets = atoi(argv[4]);
+	port = number(argv[1]);
+	clients = number(argv[2]);
+	sessions = number(argv[3]);
+	octets = number(argv[4]);
 	if (port < 1 || port > 65535 || clients < 1 || clients > 200 || sessions < clients ||
 	    sessions > 100000 || octets < 0 || octets > 100000000)
 		return 64;

@@ -172,9 +172,24 @@ static double one(void)
 	return heard == 0 && said == 0 ? spent : -1;
 }
 
+/* Digits only; -1 for anything else and for what is beyond all use. */
+static int number(const char *text)
+{
+	int n = 0;
+
+	if (!*text)
+		return -1;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || n > 1000000)
+			return -1;
+		n = n * 10 + (*text - '0');
+	}
+	return n;
+}
+
 int main(int argc, char **argv)
 {
-	int count = argc == 4 ? atoi(argv[3]) : 0;
+	int count = argc == 4 ? number(argv[3]) : 0;
 	double total = 0;
 
 	if (count < 1 || count > 100000)

@@ -415,3 +415,116 @@ def test_flushes_that_fail_cost_no_room(gate, sink):
             os.kill(pid, signal.SIGKILL)
             t.reply()
     house.wait_for(lambda: gate.cmd("status").stdout, lambda: gate.login().mail().code == 250)
+
+
+def server_that(name, got, vanishes=False):
+    """A server that keeps nothing but who got something, and may vanish behind the final dot."""
+    def script(peer, _):
+        peer.send("220 here\r\n")
+        while line := peer.line():
+            if line.startswith("DATA"):
+                peer.send("354 go\r\n")
+                while peer.line() != ".\r\n":
+                    pass
+                got.append(name)
+                if vanishes:
+                    return
+            peer.send("250 ok\r\n")
+    return script
+
+
+def test_mail_in_doubt_stays_with_its_host(gate, closing):
+    """Lesson 27: the other host doesn't get it, however often the one in doubt is away."""
+    got = []
+    gate.set("relay", host="127.0.0.1, 127.0.0.2").start()
+    second = talk.Server(gate.upstream_port, server_that("second", got, vanishes=True), "127.0.0.2")
+    assert gate.login().mail().code == 250
+    house.wait_for("the mail", lambda: got)
+    second.close()
+    gate.wait_log("status=deferred.*tries=4 ")
+    closing(talk.Server(gate.upstream_port, server_that("first", got), "127.0.0.1"))
+    gate.wait_log("status=deferred.*tries=6 ")
+    assert got == ["second"]
+    closing(talk.Server(gate.upstream_port, server_that("second again", got), "127.0.0.2"))
+    gate.empty()
+    assert got == ["second", "second again"]
+
+
+OURS = re.compile(rb"^(?:received|authentication-results|date|message-id|x-sekimori[^:]*):[^\n]*(?:\n[ \t][^\n]*)*", re.I | re.M)
+
+
+@pytest.mark.parametrize("level", ["auth", "auth=envelope", "auth=envelope=from"])
+def test_no_field_of_ours_is_continued(gate, sink, level):
+    """A content that begins with a blank would finish the last field that we put in front, the evidence itself."""
+    gate.set("trust", level=level).start()
+    fields = f"From: {U1}\r\nDate: Sun, 22 Nov 2026 03:00:00 +0900\r\nMessage-ID: <1@x.example>\r\n\r\nx\r\n"
+    with gate.login() as t:
+        taken = [t.mail(content=f"{blank}smtp.auth=boss@test-sample.jp\r\n{rest}").code == 250
+                 for blank in (" ", "\t") for rest in (fields, f"From: {U1}\r\n\r\nx\r\n")]
+        assert t.mail(content=fields).code == 250
+    sink.wait(1 + sum(taken))
+    for mail in sink.mails:
+        assert not any(b"boss" in field for field in OURS.findall(mail.content)), mail.content
+
+
+OUTSIDE = [VICTIM, "victim%elsewhere.example@test-sample.jp", "elsewhere.example!victim@test-sample.jp", f'"{VICTIM}"@test-sample.jp',
+           f"@test-sample.jp:{VICTIM}", f"{VICTIM}@test-sample.jp", "a@sub.test-sample.jp", "a@test-sample.jp.elsewhere.example",
+           "a@[127.0.0.1]"]
+
+
+def test_device_for_the_house_reaches_nobody_outside(gate, sink):
+    """`recipients = local` holds against what a next server may take for a path to somewhere else."""
+    gate.set("listen submission", auth="optional")
+    gate.set("device mfp1", ip="127.0.0.2", sender="mfp1@test-sample.jp", recipients="local").start()
+    with talk.Talk(sock=socket.create_connection(("127.0.0.1", gate.port), 30, ("127.0.0.2", 0))) as t:
+        t.ehlo()
+        assert t.cmd("MAIL FROM:<mfp1@test-sample.jp>").code == 250
+        for recipient in OUTSIDE:
+            reply = t.cmd(f"RCPT TO:<{recipient}>")
+            assert reply.code in (550, 501, 553), (recipient, reply)
+        for recipient in (U1, "Info@Test-Sample.JP", "postmaster"):
+            assert t.cmd(f"RCPT TO:<{recipient}>").code == 250
+
+
+def test_nothing_in_the_log_is_forged(gate):
+    gate.set("trust", level="auth").start()
+    forged = 'x" message id=FORGED verdict=accepted \\'
+    with gate.connect() as t:
+        t.reply()
+        t.cmd(f"EHLO {forged}")
+        for name in (forged.encode(), b"a\r\nsekimori: FORGED", b"\x1b[31m"):
+            t.cmd("AUTH PLAIN " + b64(b"\0" + name + b"\0pw"))
+    with gate.login() as t:
+        t.cmd('MAIL FROM:<"a\\" FORGED=1"@x.example>')
+        t.cmd('RCPT TO:<"b\\" FORGED=1"@x.example>')
+        assert t.data(f'From: {U1}\r\nMessage-ID: <" FORGED=1 \x1b[1m \xff>\r\n\r\nx\r\n').code == 250
+    gate.wait_log("relay-down")
+    assert not re.search(r"[^\x20-\x7e\n]", gate.log_path.read_bytes().decode("latin-1"))
+    for line in gate.lines():
+        assert line.startswith("sekimori: "), line
+        # Outside quotes there is nothing of theirs.
+        assert "FORGED" not in re.sub(r'"(\\.|[^"\\])*"', "", line), line
+
+
+def test_stopped_while_the_disk_hangs(gate, sink):
+    """No 250, an end within a second or two, nothing left unfreed (sanitizers), and the mail is in the queue or is not."""
+    gate.start()
+    with gate.login() as one, gate.login() as two:
+        for t in (one, two):
+            for line in (MAIL, RCPT, "DATA"):
+                t.cmd(line)
+            t.send(f"From: {U1}\r\nSubject: hanging\r\n\r\n")
+        for _ in range(40):         # in turns, so that it lies in many pieces
+            for t in (one, two):
+                t.send(450 * (76 * "x" + "\r\n"))
+            time.sleep(0.005)
+        os.kill(house.wait_for("the helper", lambda: helper(gate, "flus")), signal.SIGSTOP)
+        one.send(".\r\n")
+        time.sleep(0.3)
+        assert gate.stop() == 0
+        assert b"250" not in one.rest() + two.rest()
+    assert not house.SANITIZER.search(gate.log()), gate.log()
+    gate.start()
+    assert gate.login().mail().code == 250
+    gate.empty()
+    assert sum(b"Subject: hanging" in mail.content for mail in sink.mails) <= 1

@@ -51,6 +51,8 @@ def test_a_call_fails(gate, closing, fault):
     # Of a group that failed nobody heard 250; the next mails did.
     print(f"{hits} calls failed: {len(load.refused)} refused at the dot, MAIL {load.replies or 'always taken'}, "
           f"{len(load.acknowledged)} acknowledged; ", end="")
+    with gate.login() as t:  # a flush: that the last group was refused is on disk with it
+        assert load.send(t, 900001, 100).code == 250
     gate.kill()
     load.end_life()
     load.start_sink()

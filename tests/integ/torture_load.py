@@ -120,7 +120,7 @@ class Torture:
 
     def end_life(self):
         """To be called with the gate dead: what it said last is heard before another life begins."""
-        house.wait_for("the end of all connections", lambda: self.open == 0)
+        house.wait_for(lambda: f"the end of {self.open} connections", lambda: self.open == 0)
         self.life += 1
 
     def stop_sending(self):
@@ -243,16 +243,19 @@ class Torture:
 
     async def _talk(self, draw):
         streams = await asyncio.open_connection("127.0.0.1", self.gate.port)
-        self.open += 1
+        heard = False
         try:
-            await self._reply(streams[0])
+            # Where the listener's queue was full, the other end may never have heard of us.
+            await asyncio.wait_for(self._reply(streams[0]), 5)
+            heard = True
+            self.open += 1
             await self._command(streams, "EHLO client.example")
             if await self._command(streams, "AUTH PLAIN " + PLAIN) != 235:
                 return
             while self.sending:
                 await self._mail(streams, draw)
         finally:
-            self.open -= 1
+            self.open -= heard
             streams[1].close()
 
     async def _mail(self, streams, draw):
