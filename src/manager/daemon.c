@@ -341,10 +341,10 @@ static void tear_down(struct daemon *d)
 	helper_stop(d->hasher);
 	if (d->house.loop)
 		loop_free(d->house.loop);	/* reaps sessions, listeners, couriers */
+	keeper_free(d->house.keeper);
+	spool_close(d->house.spool);		/* looks at writers that wait, which the next two own */
 	relay_free(d->house.relay);
 	ingest_free(d->ingest);
-	keeper_free(d->house.keeper);
-	spool_close(d->house.spool);
 	pool_free(d->house.blocks);
 	while (d->retired) {
 		struct config *c = d->retired;

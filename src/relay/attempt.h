@@ -21,7 +21,7 @@ struct attempt_recipient {
 
 struct attempt {
 	struct keeping keeping;		/* first; of the return mail this attempt makes */
-	struct attempt *next;		/* in the relay's list of those that wait for a courier */
+	struct attempt *next;		/* in the relay's list of those that wait for a courier, or for their return mail */
 	struct relay *relay;
 	uint64_t id;
 	char id_text[SPOOL_ID_TEXT];

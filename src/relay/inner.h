@@ -34,7 +34,7 @@ struct relay {
 	struct courier *couriers;
 	struct attempt *waiting;
 	unsigned waiting_count;
-	unsigned returning;		/* attempts whose return mail is on its way to the disk */
+	struct attempt *returning;	/* those whose return mail is on its way to the disk */
 	unsigned open;			/* couriers */
 	bool closing, scheduling, wake;
 	int64_t next_sweep;

@@ -107,8 +107,11 @@ static void returned(struct keeping *k, int result)
 {
 	struct attempt *a = (struct attempt *)k;
 	struct relay *r = a->relay;
+	struct attempt **link = &r->returning;
 
-	r->returning--;
+	while (*link != a)
+		link = &(*link)->next;
+	*link = a->next;
 	if (result) {
 		log_line(SEVERITY_ERR, "message %s: no return mail could be made: %s", a->id_text, strerror(-result));
 		take_back_failures(a);
@@ -166,7 +169,8 @@ void outcome_finish(struct relay *r, struct attempt *a)
 		return;
 	}
 	result = returns_make(a, r->settings, r->keeper, returned);
-	r->returning++;
+	a->next = r->returning;
+	r->returning = a;
 	if (result)
 		returned(&a->keeping, result);
 }

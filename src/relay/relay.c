@@ -431,16 +431,22 @@ struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, s
 	return r;
 }
 
+static void free_all(struct attempt *a)
+{
+	while (a) {
+		struct attempt *next = a->next;
+
+		attempt_free(a);
+		a = next;
+	}
+}
+
 void relay_free(struct relay *r)
 {
 	if (!r)
 		return;
-	while (r->waiting) {
-		struct attempt *a = r->waiting;
-
-		r->waiting = a->next;
-		attempt_free(a);
-	}
+	free_all(r->waiting);
+	free_all(r->returning);
 	free(r->states);
 	free(r);
 }

@@ -58,6 +58,9 @@ struct spool {
 	size_t scratch_size, extra_size;
 };
 
+/* A writer's table of extents, where it has outgrown the writer. */
+void spool_drop_extents(struct spool_writer *w);
+
 static inline uint64_t spool_cost(const struct queue_entry *e)
 {
 	return e->face.size + e->commit_length + MESSAGE_COST;

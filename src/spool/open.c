@@ -152,10 +152,20 @@ int spool_open(const struct spool_settings *settings, int64_t wall, int64_t mono
 	return 0;
 }
 
+/* The writers are their owners' memory, their longer tables are ours. */
+static void drop_all(struct spool_writer *w)
+{
+	for (; w; w = w->next)
+		spool_drop_extents(w);
+}
+
 void spool_close(struct spool *s)
 {
 	if (!s)
 		return;
 	journal_write(&s->journal);
+	drop_all(s->open);
+	drop_all(s->waiting.first);
+	drop_all(s->decided.first);
 	release(s);
 }

@@ -383,7 +383,7 @@ int spool_commit(struct spool *s, struct spool_writer *w, struct slice front, st
 	return 0;
 }
 
-static void free_extents(struct spool_writer *w)
+void spool_drop_extents(struct spool_writer *w)
 {
 	if (w->extents != w->few)
 		free(w->extents);
@@ -397,7 +397,7 @@ void spool_abort(struct spool *s, struct spool_writer *w)
 		return;
 	leave_open(s, w);
 	spool_forget(s, w->entry);
-	free_extents(w);
+	spool_drop_extents(w);
 	w->id = 0;
 	w->stage = WRITER_IDLE;
 }
@@ -581,7 +581,7 @@ struct spool_writer *spool_committed(struct spool *s)
 
 	if (!w)
 		return NULL;
-	free_extents(w);
+	spool_drop_extents(w);
 	w->stage = WRITER_IDLE;
 	if (w->result < 0) {
 		spool_forget(s, w->entry);
