@@ -95,6 +95,20 @@ void audit_lockout(const struct session *s, enum lockout_scope scope)
 	log_record(SEVERITY_WARNING, &r);
 }
 
+/* Of a message that is accepted each recipient has a delivery line; of one that is refused, this one (R18). */
+static void record_recipients(const struct transaction *t)
+{
+	struct slice rest = buffer_bytes(&t->recipients), to;
+	struct record r;
+
+	while (slice_cut(&rest, '\n', &to) && to.len) {
+		record_start(&r, "recipient");
+		record_word(&r, "id", t->id);
+		record_text(&r, "to", to);
+		log_record(SEVERITY_INFO, &r);
+	}
+}
+
 void audit_message(const struct session *s, const struct transaction *t, enum reply reply)
 {
 	const struct verdict *seen = &t->header_verdict;
@@ -120,6 +134,8 @@ void audit_message(const struct session *s, const struct transaction *t, enum re
 					  slice_find(buffer_bytes(&t->recipients), '\n')));
 	record_text(&r, "msgid", transaction_message_id(t));
 	log_record(SEVERITY_INFO, &r);
+	if (reply != REPLY_ACCEPTED && t->recipient_count > 1)
+		record_recipients(t);
 }
 
 void audit_refusal(const struct session *s, const char *at, const struct address *who, const struct verdict *v,

@@ -38,6 +38,8 @@ struct relay {
 	unsigned open;			/* couriers */
 	bool closing, scheduling, wake;
 	int64_t next_sweep;
+	int64_t clock_offset;		/* wall less monotonic, s, at the last look */
+	int64_t clock_step, clock_stepped_at;	/* s forward, and from which wall time; 0: never */
 	struct doubt doubts[DOUBTS_MAX];
 	unsigned next_doubt;
 	struct relay_counters counters;

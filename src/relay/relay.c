@@ -17,6 +17,7 @@
 #define DAMAGED_MS	(60 * 60 * 1000)
 /* Before 2026-01-01 the clock has not been set yet (no battery): ages are not known. */
 #define SANE_WALL	1767225600
+#define CLOCK_STEP_S	60	/* a jump beyond this is no slewing */
 #define SWEEP_MS	60000	/* how often messages are looked through for those that have expired */
 
 /* Where an attempt goes next */
@@ -145,11 +146,29 @@ static void go_on(struct relay *r, struct attempt *a)
 		outcome_finish(r, a);
 }
 
+/*
+ * Without a battery the clock is months behind at power-on, and is stepped when NTP answers: what arrived before the step is not
+ * so old as it looks. (Known in this run only: after a restart the clock is taken at its word.)
+ */
+static void watch_clock(struct relay *r)
+{
+	int64_t wall = clock_wall(), offset = wall - relay_now(r) / 1000, jump = offset - r->clock_offset;
+
+	if (r->clock_offset && jump > CLOCK_STEP_S) {
+		r->clock_step = jump;
+		r->clock_stepped_at = wall - jump;
+		log_line(SEVERITY_NOTICE, "the clock was stepped by %lld s", (long long)jump);
+	}
+	r->clock_offset = offset;
+}
+
 static bool has_expired(const struct relay *r, int64_t arrived)
 {
-	int64_t wall = clock_wall();
+	int64_t wall = clock_wall(), age = wall - arrived;
 
-	return arrived > SANE_WALL && wall > SANE_WALL && (wall - arrived) * 1000 > r->settings->expire;
+	if (arrived <= r->clock_stepped_at)
+		age -= r->clock_step;
+	return arrived > SANE_WALL && wall > SANE_WALL && age * 1000 > r->settings->expire;
 }
 
 /* A message that the disk gives back damaged is looked at again until its time is over. */
@@ -285,6 +304,7 @@ static void before(struct watch *w)
 {
 	struct relay *r = (struct relay *)w;
 
+	watch_clock(r);
 	if (r->wake && !r->closing && r->settings)
 		schedule(r);
 }

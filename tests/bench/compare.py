@@ -396,8 +396,8 @@ class Bench:
                   "bare": f"≤ {target} × bare"}[unit]
         shown, verdict = "-", "-"
         if ratios:
-            sign, digits = ("1/", 1) if unit in ("/", "<=") else ("× ", 2)
-            shown = f"{sign}{statistics.median(ratios):.{digits}f} ({min(ratios):.{digits}f}–{max(ratios):.{digits}f})"
+            sign = "1/" if unit in ("/", "<=") else "× "
+            shown = f"{sign}{statistics.median(ratios):.3g} ({min(ratios):.3g}–{max(ratios):.3g})"
         if judged:
             middle = statistics.median(judged)
             verdict = "yes" if (middle <= target if unit in ("<=", "bare") else middle >= target) else "**no**"

@@ -6,7 +6,7 @@ import time
 
 import torture_load
 
-ROUNDS = 200
+ROUNDS = int(os.environ.get("ROUNDS", 200))
 
 
 def test_kill_9_two_hundred_times(gate, closing):
