@@ -151,7 +151,7 @@ static bool read_password(struct draft *d, struct draft_block *b)
 				    "%s: must hold one line of 1 to %d octets, without CR or other control characters", path,
 				    PASSWORD_MAX);
 	if (others > 0)
-		return draft_refuse(d, b, "password_file", "%s is open to others: chmod 600 %s", path, path);
+		return draft_refuse(d, b, "password_file", "%s is open to others: chmod 640 %s", path, path);
 	return true;
 }
 

@@ -404,8 +404,8 @@ static void test_secret_files(void **state)
 	struct config *c;
 
 	(void)state;
-	expect_file_fault("secret", SLICE_OF("geheim\n"), 0604, "s.ini:24: secret is open to others: chmod 600 secret");
-	expect_file_fault("secret", SLICE_OF("geheim\n"), 0620, "s.ini:24: secret is open to others: chmod 600 secret");
+	expect_file_fault("secret", SLICE_OF("geheim\n"), 0604, "s.ini:24: secret is open to others: chmod 640 secret");
+	expect_file_fault("secret", SLICE_OF("geheim\n"), 0620, "s.ini:24: secret is open to others: chmod 640 secret");
 	expect_file_fault("secret", SLICE_OF(""), 0600, words);
 	expect_file_fault("secret", SLICE_OF("\n"), 0600, words);
 	expect_file_fault("secret", SLICE_OF("geheim\r\n"), 0600, words);
