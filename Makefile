@@ -13,7 +13,7 @@ endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
 	-Wformat=2 -Wconversion -Wno-sign-conversion
-FLAGS := -std=c11 -D_GNU_SOURCE -DSEKIMORI_VERSION='"$(VERSION)"' -Isrc $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
+FLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DSEKIMORI_VERSION='"$(VERSION)"' -Isrc $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS  := -lmbedtls -lmbedx509 -lmbedcrypto -linih
 
 SRC     := $(wildcard src/*.c src/*/*.c)

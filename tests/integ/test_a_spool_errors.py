@@ -53,7 +53,7 @@ def test_a_call_fails(gate, closing, fault):
           f"{len(load.acknowledged)} acknowledged; ", end="")
     with gate.login() as t:  # a flush: that the last group was refused is on disk with it
         assert load.send(t, 900001, 100).code == 250
-    gate.kill()
+    torture_strace.kill(gate)
     load.end_life()
     load.start_sink()
     gate.set("queue", retry="1s").start()

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torture_load
+import torture_strace
 
 import house
 import upstream
@@ -83,14 +84,14 @@ def test_full_file_system(gate, closing, as_root):
         # A gate that finds its disk full must start: only so can its mail leave.
         ids = {m["id"] for m in gate.queue()}
         assert len(ids) == count
-        gate.kill()
+        torture_strace.kill(gate)
         gate.start()
         assert {m["id"] for m in gate.queue()} == ids
         # What becomes of them is recorded, though nothing more fits.
         sink = closing(upstream.Sink(gate.upstream_port))
         sink.keeper.replies["a@example.net"] = "450 4.2.1 later " + "x" * 300
         house.wait_for("second attempts", lambda: min(m["attempts"] for m in gate.queue()) >= 2)
-        gate.kill()
+        torture_strace.kill(gate)
         gate.start()
         house.wait_for("attempts", lambda: min(m["attempts"] for m in gate.queue()) >= 2)
         sink.keeper.replies.clear()
@@ -103,7 +104,7 @@ def test_full_file_system(gate, closing, as_root):
         gate.finish()
     finally:
         if gate.process:
-            gate.kill()
+            torture_strace.kill(gate)
         disk.close()
 
 
@@ -128,7 +129,7 @@ def test_disk_becomes_full_within_a_message(gate, as_root):
         gate.finish()
     finally:
         if gate.process:
-            gate.kill()
+            torture_strace.kill(gate)
         disk.close()
 
 
@@ -202,7 +203,7 @@ def test_upstream_is_back(gate, closing):
     load.answer = b"451 4.3.2 not now, " + b"y" * 300 + b"\r\n"
     load.start_sink()
     house.wait_for("attempts", lambda: min(m["attempts"] for m in gate.queue()) >= 3)
-    gate.kill()
+    torture_strace.kill(gate)
     load.end_life()
     load.answer = b"250 2.0.0 kept\r\n"
     gate.start()
@@ -242,7 +243,7 @@ def test_stuck_mail_does_not_pin_the_log(gate, closing, kills):
         house.wait_for(lambda: f"ten times the budget; {load.octets_taken >> 20} MiB; MAIL {load.replies}\n"
                        f"{gate.log()[-2000:]}", lambda w=written: load.octets_taken >= w + (80 << 20) // (kills + 1), 60)
         if life < kills:
-            gate.kill()
+            torture_strace.kill(gate)
             load.end_life()
             gate.start()
     generations = load.octets_taken / (8 << 20)

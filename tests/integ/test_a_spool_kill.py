@@ -5,6 +5,7 @@ import random
 import time
 
 import torture_load
+import torture_strace
 
 ROUNDS = int(os.environ.get("ROUNDS", 200))
 
@@ -20,7 +21,7 @@ def test_kill_9_two_hundred_times(gate, closing):
         gate.start()
         # Some moments lie in the start, most in the load.
         time.sleep(draw.choice((0.0, 0.02, 0.1, 0.1, 0.2, 0.3)) * draw.random())
-        gate.kill()
+        torture_strace.kill(gate)
         load.end_life()
     gate.start()
     load.settle()

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import torture_load
+import torture_strace
 
 import house
 
@@ -59,7 +60,7 @@ def test_a_hundred_thousand(gate, closing):
     sink = closing(torture_load.Torture(gate, clients=0, sink=False))
     with gate.login() as t:
         assert t.mail(content=torture_load.content(COUNT, 1000)).code == 250
-    gate.kill()
+    torture_strace.kill(gate)
     again = timed_start(gate)
     assert {m["id"] for m in gate.queue()} > ids and len(gate.queue()) == COUNT + 1
     # The first thousands leave as they should while the rest waits.
