@@ -27,7 +27,7 @@ struct keeper {
 	void *on_commit_context;
 };
 
-static size_t serve_flush(const void *request, size_t len, int fd, void *answer)
+size_t keeper_serve(const void *request, size_t len, int fd, void *answer)
 {
 	int32_t result = fdatasync(fd) ? -errno : 0;
 
@@ -129,7 +129,7 @@ static void reap(struct watch *w)
 	(void)w;			/* keeper_free does it */
 }
 
-struct keeper *keeper_new(struct loop *l, struct spool *s)
+struct keeper *keeper_new(struct loop *l, struct helper *flusher, struct spool *s)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
 
@@ -139,8 +139,8 @@ struct keeper *keeper_new(struct loop *l, struct spool *s)
 	k->loop = l;
 	k->spool = s;
 	k->note_deadline = NEVER;
-	k->flusher = helper_start(l, "flush", serve_flush);
-	if (k->flusher && loop_add(l, &k->watch))
+	k->flusher = flusher;
+	if (loop_add(l, &k->watch))
 		return k;
 	keeper_free(k);
 	return NULL;
@@ -148,10 +148,6 @@ struct keeper *keeper_new(struct loop *l, struct spool *s)
 
 void keeper_free(struct keeper *k)
 {
-	if (!k)
-		return;
-	if (k->flusher)
-		helper_stop(k->flusher);
 	free(k);
 }
 

@@ -17,8 +17,10 @@ struct keeping {
 	void (*done)(struct keeping *k, int result);
 };
 
-/* The spool stays the caller's. NULL without memory or process. */
-struct keeper *keeper_new(struct loop *l, struct spool *s);
+/* What the flushing helper does, for helper_start; start it before the spool is opened, so that it shares none of its memory. */
+size_t keeper_serve(const void *request, size_t len, int fd, void *answer);
+/* Spool and helper stay the caller's. NULL without memory. */
+struct keeper *keeper_new(struct loop *l, struct helper *flusher, struct spool *s);
 void keeper_free(struct keeper *k);
 struct spool *keeper_spool(const struct keeper *k);
 /* spool_commit, and the flush that it needs. */

@@ -38,7 +38,7 @@
 struct daemon {
 	struct control_house house;	/* loop, blocks, spool, keeper, ingest, relay */
 	struct ingest *ingest;
-	struct helper *resolver, *hasher;
+	struct helper *resolver, *hasher, *flusher;
 	struct control *control;
 	struct config *config;
 	struct config *retired;		/* replaced ones that somebody still uses */
@@ -231,12 +231,20 @@ static bool open_spool(struct daemon *d, struct fault *f)
 	return spool_open(&s, clock_wall(), clock_monotonic(), &d->house.spool, f) == 0;
 }
 
-static bool build(struct daemon *d, struct fault *f)
+/* Before the spool is read: a helper keeps a copy of each page that we change after its birth. */
+static bool start_helpers(struct daemon *d, struct fault *f)
 {
 	d->resolver = dial_resolver_start(d->house.loop);
 	d->hasher = helper_start(d->house.loop, "hash", ingest_hash);
-	if (d->resolver && d->hasher)
-		d->house.keeper = keeper_new(d->house.loop, d->house.spool);
+	d->flusher = helper_start(d->house.loop, "flush", keeper_serve);
+	if (d->resolver && d->hasher && d->flusher)
+		return true;
+	return fault_set(f, STATUS_TEMPORARY, "no more processes can be started: %s", strerror(errno));
+}
+
+static bool build(struct daemon *d, struct fault *f)
+{
+	d->house.keeper = keeper_new(d->house.loop, d->flusher, d->house.spool);
 	if (d->house.keeper)
 		d->ingest = ingest_new(d->house.loop, d->house.blocks, d->house.keeper, d->hasher, &d->config->ingest);
 	if (d->ingest)
@@ -245,7 +253,7 @@ static bool build(struct daemon *d, struct fault *f)
 	d->house.started = clock_wall();
 	d->house.reload = reload;
 	d->house.context = d;
-	return d->house.relay ? true : fault_set(f, STATUS_TEMPORARY, "no memory, or no more processes: %s", strerror(errno));
+	return d->house.relay ? true : fault_set(f, STATUS_TEMPORARY, "out of memory");
 }
 
 /* Right after power-on the kernel's generator may not be ready; on a router that takes seconds. */
@@ -309,7 +317,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	    !rights_drop(d->config->user, d->config->control, f))
 		return false;
 	try_reload(d);
-	return open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f);
+	return start_helpers(d, f) && open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f);
 }
 
 static void serve(struct daemon *d)
@@ -339,6 +347,7 @@ static void tear_down(struct daemon *d)
 	control_free(d->control);
 	helper_stop(d->resolver);
 	helper_stop(d->hasher);
+	helper_stop(d->flusher);
 	if (d->house.loop)
 		loop_free(d->house.loop);	/* reaps sessions, listeners, couriers */
 	keeper_free(d->house.keeper);

@@ -17,10 +17,12 @@ def children(pid):
 
 def flusher(gate):
     """The helper that calls fdatasync."""
-    for pid in children(gate.process.pid):
-        if pathlib.Path(f"/proc/{pid}/comm").read_text().startswith("sekimori: flush"):
-            return pid
-    raise AssertionError("no helper named flush")
+    def look():
+        return [pid for pid in children(gate.process.pid)
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().startswith("sekimori: flush")]
+
+    # It gives itself its name.
+    return house.wait_for("a helper named flush", look)[0]
 
 
 def is_running(pid):

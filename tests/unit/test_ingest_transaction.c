@@ -14,6 +14,7 @@
 struct room {
 	char path[64];
 	struct loop *loop;
+	struct helper *flusher;
 	struct spool *spool;
 	struct keeper *keeper;
 	struct pool *blocks;
@@ -30,7 +31,9 @@ static int setup(void **state)
 	r.loop = loop_new(16);
 	r.blocks = pool_new(CHUNK_SIZE, 8);
 	assert_int_equal(spool_open(&s, 1800000000, 0, &r.spool, &f), 0);
-	r.keeper = keeper_new(r.loop, r.spool);
+	r.flusher = helper_start(r.loop, "flush", keeper_serve);
+	assert_non_null(r.flusher);
+	r.keeper = keeper_new(r.loop, r.flusher, r.spool);
 	assert_non_null(r.keeper);
 	*state = &r;
 	return 0;
@@ -42,6 +45,7 @@ static int teardown(void **state)
 	struct dirent *e;
 	DIR *dir;
 
+	helper_stop(r->flusher);
 	loop_free(r->loop);
 	keeper_free(r->keeper);
 	spool_close(r->spool);
