@@ -5,6 +5,7 @@ The disk has a volatile cache, as real ones do: qemu logs each write and flush (
 was flushed and some of what was not.
 """
 
+import lzma
 import os
 import pathlib
 import random
@@ -62,6 +63,10 @@ def kernel(cache):
 def libraries(binary):
     """What the dynamic linker would load."""
     return [pathlib.Path(p) for p in re.findall(r"(/\S+) \(0x", call("ldd", binary).stdout)]
+
+
+def content(module):
+    return lzma.decompress(module.read_bytes()) if module.suffix == ".xz" else module.read_bytes()
 
 
 class Archive:
@@ -125,21 +130,23 @@ class Machine:
             archive.add(str(library), library.read_bytes())
         order = self.modules()
         for path in order:
-            archive.add(f"modules/{path.name}", path.read_bytes(), 0o644)
-        archive.add("modules/order", "".join(path.name + "\n" for path in order).encode(), 0o644)
+            archive.add(f"modules/{path.name.removesuffix('.xz')}", content(path), 0o644)
+        archive.add("modules/order", "".join(path.name.removesuffix(".xz") + "\n" for path in order).encode(), 0o644)
         for name, data in files.items():
             archive.add(name, data if isinstance(data, bytes) else data.encode(), 0o600)
         (self.dir / "initramfs").write_bytes(archive.end())
 
     def modules(self):
         """What the guest needs of those that aren't part of the kernel, each after those that it needs itself."""
-        there = {path.stem.replace("-", "_"): path for path in self.root.glob("lib/modules/*/kernel/**/*.ko")}
+        # Debian 13 has them below /usr, and compressed.
+        there = {path.name.split(".")[0].replace("-", "_"): path
+                 for top in ("lib", "usr/lib") for path in self.root.glob(f"{top}/modules/*/kernel/**/*.ko*")}
         order = []
 
         def add(name):
             path = there.get(name.replace("-", "_"))
             if path and path not in order:
-                needs = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
+                needs = re.search(rb"\0depends=([^\0]*)\0", content(path))
                 for other in (needs[1].decode().split(",") if needs else []):
                     add(other)
                 order.append(path)
