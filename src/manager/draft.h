@@ -1,6 +1,6 @@
 /*
  * The configuration while it is being put together: what each section said and where, before it becomes a struct config.
- * Between config.c, which reads, and assemble.c, which joins.
+ * keys.c says what there may be, config.c reads it, assemble.c and routes.c join it.
  */
 #ifndef MANAGER_DRAFT_H
 #define MANAGER_DRAFT_H
@@ -8,14 +8,26 @@
 #include "manager/config.h"
 #include "manager/setting.h"
 
-#define DRAFT_KEYS_MAX	32	/* rows of the longest section's table, [relay] */
+#define DRAFT_KEYS_MAX	48	/* rows of the longest section's table, [relay] */
 #define DRAFT_NAME_MAX	48	/* octets of NAME in [relay NAME]: INI_SECTION_MAX less the rest */
 
 enum draft_kind {
 	DRAFT_SERVER, DRAFT_TLS, DRAFT_TRUST, DRAFT_RETURN, DRAFT_QUEUE, DRAFT_LIMITS, DRAFT_LOG, DRAFT_MANAGER,
 	DRAFT_SINGLES,			/* those above come once, and fill struct config itself */
-	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_PEER, DRAFT_ALIAS
+	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_PEER, DRAFT_ALIAS,
+	DRAFT_KINDS
 };
+
+enum draft_naming { NAME_NONE, NAME_MAYBE, NAME_MUST };	/* [title], [title] or [title NAME], [title NAME] */
+
+struct draft_section {
+	struct slice title;
+	const struct setting_row *rows;	/* ended by a NULL key; NULL: any key ([alias]) */
+	uint8_t named;			/* enum draft_naming */
+	unsigned max;			/* how many of them */
+	size_t size;			/* of its memory, in octets; 0: struct config */
+};
+extern const struct draft_section draft_sections[DRAFT_KINDS];	/* keys.c */
 
 struct draft_listen {
 	struct ingest_listen listen;
@@ -76,6 +88,8 @@ struct draft {
 	struct fault *fault;
 };
 
+/* The row of a key in the table of its section; -1: there is no such key. */
+int draft_row(const struct draft_block *b, struct slice key);
 /* The line of a key of a section, else of the section, else the last of the file. */
 unsigned draft_line(const struct draft *d, const struct draft_block *b, const char *key);
 /* Whether the file gives the key; an empty value counts. */
