@@ -1,7 +1,18 @@
 # Sekimori: make, make run, make demo, make check. See README.md.
 
 BUILD   ?= build
+# BOARD=small takes board/small/defconfig; else .config of make menuconfig is taken, else board/host/defconfig.
+BOARD   ?=
+CONFIG  ?= $(if $(BOARD),board/$(BOARD)/defconfig,$(firstword $(wildcard .config) board/host/defconfig))
+CROSS_COMPILE ?=
+ifneq ($(CROSS_COMPILE),)
+CC      := $(CROSS_COMPILE)gcc
+AR      := $(CROSS_COMPILE)ar
+STRIP   := $(CROSS_COMPILE)strip
+endif
 CC      ?= cc
+AR      ?= ar
+STRIP   ?= strip
 CFLAGS  ?= -O2 -g
 PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
@@ -13,38 +24,64 @@ endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
 	-Wformat=2 -Wconversion -Wno-sign-conversion
-FLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DSEKIMORI_VERSION='"$(VERSION)"' -Isrc $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
+FLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DSEKIMORI_VERSION='"$(VERSION)"' -Isrc -include $(BUILD)/config.h $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS  := -lmbedtls -lmbedx509 -lmbedcrypto -linih
 
-SRC     := $(wildcard src/*.c src/*/*.c)
+# A feature that is left out leaves its files out, and their tests.
+FILES_CRAM_MD5      := src/trust/cram.c
+FILES_LOCKOUT       := src/trust/lockout.c
+FILES_PASSWD        := src/manager/passwd.c src/manager/accounts.c src/manager/replace.c src/trust/edit.c
+FILES_TRUST_COMMAND := src/manager/trustcmd.c
+
+ifeq ($(filter clean menuconfig,$(MAKECMDGOALS)),)
+include $(BUILD)/config.mk
+endif
+LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature)))
+LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),tests/unit/test_$(subst /,_,$(file:src/%=%)))
+
+SRC     := $(filter-out $(LEFT_OUT_FILES),$(wildcard src/*.c src/*/*.c))
 OBJ     := $(SRC:%.c=$(BUILD)/%.o)
 ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJ))
-UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c)) \
+UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(LEFT_OUT_TESTS),$(wildcard tests/unit/test_*.c))) \
 	   $(patsubst tests/fault/%.c,$(BUILD)/fault/%,$(wildcard tests/fault/test_*.c))
 DIALOG  := $(BUILD)/dialog/run $(BUILD)/dialog/run_client
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY  := $(FUZZ:%=$(BUILD)/fuzz/%)
+
+.PHONY: menuconfig
+$(BUILD)/config.mk: Kconfig $(CONFIG) board/config
+	@mkdir -p $(@D)
+	@sh board/config make Kconfig $(CONFIG) > $@.new
+	@mv $@.new $@
+
+# Left alone when nothing in it changes, so that nothing is compiled again.
+$(BUILD)/config.h: $(BUILD)/config.mk
+	@sh board/config header Kconfig $(CONFIG) > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+menuconfig: tools-menuconfig
+	@$(PYTHON) -m menuconfig Kconfig
 
 .PHONY: all run demo check quick tests tools fuzz lint bench clean
 all: tools-build
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori
 
 # Only what is missing is installed; nothing is done where all is there.
-.PHONY: tools-build tools-run tools-check tools-bench
-tools-build tools-run tools-check tools-bench: tools-%:
+.PHONY: tools-build tools-run tools-check tools-bench tools-menuconfig
+tools-build tools-run tools-check tools-bench tools-menuconfig: tools-%:
 	@sh board/debian/needs $*
 
 $(BUILD)/sekimori: $(OBJ)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBS)
 
-$(BUILD)/src/%.o: src/%.c
+$(BUILD)/src/%.o: src/%.c $(BUILD)/config.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
 
 # The rooms as an archive, so that a test links only what it uses.
 $(BUILD)/rooms.a: $(ROOMS)
 	@rm -f $@
-	$(Q)ar rc $@ $(ROOMS)
+	$(Q)$(AR) rc $@ $(ROOMS)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)

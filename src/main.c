@@ -1,6 +1,7 @@
 /*
  * The program: one table of commands (cli.md).
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,9 +63,13 @@ static const struct command commands[] = {
 	{ "check", command_check, "check                                   read everything, say what is wrong or will happen" },
 	{ "reload", command_reload, "reload                                  the running gate reads its files again" },
 	{ "status", command_status, "status [--json]                         how it goes" },
+#if CONFIG_PASSWD
 	{ "passwd", command_passwd, "passwd [--cram-md5] [--level L] [--delete] ADDRESS" },
 	{ "accounts", command_accounts, "accounts [--json]                       who can log in" },
+#endif
+#if CONFIG_TRUST_COMMAND
 	{ "trust", command_trust, "trust AUTH-ID ENVELOPE FILE|-           the verdict on this message, and why" },
+#endif
 	{ "queue", command_queue, "queue [--json] | show ID | cat ID | retry [ID] | remove ID | return ID" },
 };
 
@@ -78,7 +83,19 @@ static int usage(FILE *to)
 
 static int version(void)
 {
-	puts("sekimori " SEKIMORI_VERSION " tls plain login cram-md5");
+	static const struct {
+		bool built;
+		const char *name;
+	} features[] = {
+		{ true, "plain login" }, { CONFIG_CRAM_MD5, "cram-md5" }, { CONFIG_LOCKOUT, "lockout" },
+		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" },
+	};
+
+	fputs("sekimori " SEKIMORI_VERSION " tls", stdout);
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		if (features[i].built)
+			printf(" %s", features[i].name);
+	putchar('\n');
 	return STATUS_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Every bound of the program, one line each: what it is, its unit, and why this number.
- * Settings in /etc/sekimori.ini that move a bound name it in their own row (manager/config.c).
+ * Settings in /etc/sekimori.ini that move a bound name it in their own row (manager/keys.c); CONFIG_ ones are chosen by Kconfig.
  */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
@@ -35,25 +35,26 @@
 #define SCRAM_ITERATIONS_MAX	100000	/* a line of the accounts file must not stop the hashing helper */
 
 /* Guessers (trust/lockout.h); a row of each wrong password kept is 8 octets, so the tables take some 530 KiB */
-#define LOCKOUT_PAIRS		1024	/* account and network, counted or locked at once: the licensed accounts */
-#define LOCKOUT_ADDRESSES	512	/* networks likewise; a guesser needs as many to be forgotten before his time */
+#define LOCKOUT_PAIRS		CONFIG_LOCKOUT_PAIRS	/* account and network, counted or locked at once: the licensed accounts */
+#define LOCKOUT_ADDRESSES	CONFIG_LOCKOUT_ADDRESSES	/* networks likewise; a guesser needs as many to be forgotten before his time */
 #define LOCKOUT_AFTER_MAX	20	/* upper bound of lockout_after: each is kept; who mistypes more doesn't know it */
 #define LOCKOUT_ADDRESS_FACTOR	4	/* times lockout_after, of a network over all accounts: 4 colleagues at their worst */
 
 /* The house */
-#define ACCOUNTS_MAX		4096	/* accounts and devices; 1000 are licensed, more are named in a warning */
+#define ACCOUNTS_MAX		CONFIG_ACCOUNTS_MAX	/* accounts and devices; 1000 are licensed, more are named in a warning */
 #define ACCOUNTS_LINE_MAX	1024	/* octets of a line of the accounts file: the longest legal one has some 950 */
 #define ACCOUNTS_FILE_MAX	4194304	/* octets of the accounts file: ACCOUNTS_MAX such lines */
 #define LOGIN_SHORT_MAX		63	/* octets of login= in the accounts file */
+#define LICENCES_MAX		65536	/* upper bound of [manager] licences: what the largest build can hold */
 #define COMMENT_MAX		63	/* octets of comment= in the accounts file */
-#define ALIASES_MAX		4096	/* rows of [alias] */
+#define ALIASES_MAX		CONFIG_ALIASES_MAX	/* rows of [alias] */
 #define ALIAS_ACCOUNTS_MAX	64	/* accounts that share one alias: a department */
 #define PEERS_MAX		64	/* [peer] sections */
-#define PASSWORD_MEMO_MAX	1024	/* verified passwords remembered, 32 octets each: the licensed accounts */
+#define PASSWORD_MEMO_MAX	CONFIG_PASSWORD_MEMO_MAX	/* verified passwords remembered, 32 octets each: the licensed accounts */
 #define SCRAM_ITERATIONS	4096	/* of secrets we write and of the work done for unknown accounts; Dovecot's default */
-#define LISTENERS_MAX		16	/* addresses over all [listen] sections */
-#define ROUTES_MAX		16	/* [relay] sections */
-#define COURIERS_MAX	96	/* connections to next hops at a time, all relays together */
+#define LISTENERS_MAX		CONFIG_LISTENERS_MAX	/* addresses over all [listen] sections */
+#define ROUTES_MAX		CONFIG_ROUTES_MAX	/* [relay] sections */
+#define COURIERS_MAX	CONFIG_COURIERS_MAX	/* connections to next hops at a time, all relays together */
 #define HOSTS_MAX		4	/* hosts of one relay */
 #define DOMAINS_MAX		32	/* our own mail domains */
 #define NETWORKS_MAX		64	/* rows of one address list */

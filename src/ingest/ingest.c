@@ -190,7 +190,7 @@ struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k,
 		.closed = session_closed, .context = i,
 	};
 	if (!i->sessions || !i->guests || !i->free_slots || !i->house.transactions || !i->house.memo ||
-	    !i->house.lockout) {
+	    (CONFIG_LOCKOUT && !i->house.lockout)) {
 		ingest_free(i);
 		return NULL;
 	}

@@ -286,6 +286,8 @@ bool setting_put(const struct setting_row *row, void *memory, struct slice value
 	};
 	const struct put p = { row, memory, value, path, line, f };
 
+	if ((row->flags & SETTING_LEFT_OUT) && line > 0)
+		return fault_at(f, path, line, "%s is not available in this version: it was built without it", row->key);
 	if (value.len == 0 && row->fallback && row->fallback[0] == '\0')
 		return true;
 	if (value.len == 0)

@@ -26,12 +26,14 @@ enum setting_kind {
 enum setting_flag {		/* bits */
 	SETTING_REQUIRED = 1 << 0,
 	SETTING_SECRET = 1 << 1,	/* the value is never shown */
+	SETTING_LEFT_OUT = 1 << 2,	/* of a feature that Kconfig has left out: refused, never ignored */
 };
+#define SETTING_OF(feature)	((feature) ? 0 : SETTING_LEFT_OUT)	/* a row's flag, by its feature's CONFIG_ */
 
 struct setting_word {		/* the last of an array has text NULL */
 	const char *text;
 	uint8_t value;
-	bool missing;		/* not built yet: refused, never ignored */
+	bool missing;		/* not in this program: refused, never ignored */
 };
 
 struct setting_endpoint {

@@ -39,9 +39,10 @@ struct lockout_policy {			/* [limits] lockout_* */
 };
 
 enum lockout_scope { LOCKOUT_NONE, LOCKOUT_PAIR, LOCKOUT_ADDRESS };
+
+#if CONFIG_LOCKOUT
 /* "none", "pair", "address". */
 const char *lockout_scope_name(enum lockout_scope scope);
-
 /* Lives as long as the program: counts and locks stay over a reload, whatever the new policy is. */
 struct lockout;
 struct lockout *lockout_new(void);		/* NULL without memory or randomness */
@@ -66,5 +67,43 @@ bool lockout_is_locked(const struct lockout *l, const struct lockout_policy *pol
 enum lockout_scope lockout_failed(struct lockout *l, const struct lockout_policy *policy, struct slice id,
 				  struct slice password, const struct ip_address *client, int64_t now);
 void lockout_succeeded(struct lockout *l, struct slice id, const struct ip_address *client);
+#else
+struct lockout;
+
+static inline struct lockout *lockout_new(void)
+{
+	return NULL;
+}
+
+static inline void lockout_free(struct lockout *l)
+{
+	(void)l;
+}
+
+static inline bool lockout_is_locked(const struct lockout *l, const struct lockout_policy *policy, struct slice id,
+				     const struct ip_address *client, int64_t now)
+{
+	(void)l, (void)policy, (void)id, (void)client, (void)now;
+	return false;
+}
+
+static inline enum lockout_scope lockout_failed(struct lockout *l, const struct lockout_policy *policy, struct slice id,
+						struct slice password, const struct ip_address *client, int64_t now)
+{
+	(void)l, (void)policy, (void)id, (void)password, (void)client, (void)now;
+	return LOCKOUT_NONE;
+}
+
+static inline void lockout_succeeded(struct lockout *l, struct slice id, const struct ip_address *client)
+{
+	(void)l, (void)id, (void)client;
+}
+
+static inline const char *lockout_scope_name(enum lockout_scope scope)
+{
+	(void)scope;
+	return "none";
+}
+#endif
 
 #endif
