@@ -1,5 +1,13 @@
 #include "base/crc32.h"
 
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 /*
  * ahead[k][n]: what octet n adds to the remainder once k more octets have followed it; the
  * polynomial is 0x82f63b78, reflected. Eight octets a step ("slicing by 8"), since each octet
@@ -293,7 +301,7 @@ static uint32_t fold(uint32_t word, size_t later)
 	       ahead[later + 1][word >> 16 & 0xff] ^ ahead[later][word >> 24];
 }
 
-uint32_t crc32c(uint32_t crc, struct slice data)
+uint32_t crc32c_tables(uint32_t crc, struct slice data)
 {
 	const unsigned char *at = (const unsigned char *)data.at;
 	size_t left = data.len;
@@ -305,3 +313,104 @@ uint32_t crc32c(uint32_t crc, struct slice data)
 		crc = crc >> 8 ^ ahead[0][(crc ^ *at) & 0xff];
 	return ~crc;
 }
+
+/*
+ * Processors with an instruction for just this polynomial: four times as fast. Each kind says whether it is there, and
+ * adds eight octets, the first the lowest, or one.
+ */
+#if defined(__x86_64__)
+
+#define HAVE_INSTRUCTION	1
+#define INSTRUCTION_TARGET	__attribute__((target("sse4.2")))
+
+static bool has_instruction(void)
+{
+	return __builtin_cpu_supports("sse4.2");
+}
+
+INSTRUCTION_TARGET static inline uint32_t add_eight(uint32_t crc, uint64_t octets)
+{
+	return (uint32_t)_mm_crc32_u64(crc, octets);
+}
+
+INSTRUCTION_TARGET static inline uint32_t add_one(uint32_t crc, unsigned char octet)
+{
+	return _mm_crc32_u8(crc, octet);
+}
+
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+#define HAVE_INSTRUCTION	1
+#define INSTRUCTION_TARGET
+
+#ifndef HWCAP_CRC32
+#define HWCAP_CRC32	(1 << 7)
+#endif
+
+static bool has_instruction(void)
+{
+	return getauxval(AT_HWCAP) & HWCAP_CRC32;
+}
+
+/* In assembly: compilers disagree on how to name the extension that their intrinsics want. */
+static inline uint32_t add_eight(uint32_t crc, uint64_t octets)
+{
+	__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(octets));
+	return crc;
+}
+
+static inline uint32_t add_one(uint32_t crc, unsigned char octet)
+{
+	__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"((uint32_t)octet));
+	return crc;
+}
+
+#else
+
+#define HAVE_INSTRUCTION	0
+
+#endif
+
+#if HAVE_INSTRUCTION
+
+INSTRUCTION_TARGET static uint32_t by_instruction(uint32_t crc, struct slice data)
+{
+	const char *at = data.at;
+	size_t left = data.len;
+
+	crc = ~crc;
+	for (; left >= 8; left -= 8, at += 8) {
+		uint64_t octets;
+
+		memcpy(&octets, at, sizeof(octets));
+		crc = add_eight(crc, octets);
+	}
+	for (; left > 0; left--, at++)
+		crc = add_one(crc, (unsigned char)*at);
+	return ~crc;
+}
+
+static uint32_t choose(uint32_t crc, struct slice data);
+
+static uint32_t (*chosen)(uint32_t crc, struct slice data) = choose;
+
+/* The first call asks the processor. */
+static uint32_t choose(uint32_t crc, struct slice data)
+{
+	chosen = has_instruction() ? by_instruction : crc32c_tables;
+	return chosen(crc, data);
+}
+
+uint32_t crc32c(uint32_t crc, struct slice data)
+{
+	return chosen(crc, data);
+}
+
+#else
+
+uint32_t crc32c(uint32_t crc, struct slice data)
+{
+	return crc32c_tables(crc, data);
+}
+
+#endif

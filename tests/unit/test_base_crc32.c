@@ -46,17 +46,21 @@ static void every_entry(void **unused)
 	(void)unused;
 	for (size_t k = 0; k < sizeof(octets); k++) {
 		for (unsigned v = 0; v < 256; v++) {
+			struct slice data = slice_bytes((const char *)octets, 8);
+
 			octets[k] = (unsigned char)v;
-			assert_int_equal(crc32c(0, slice_bytes((const char *)octets, 8)),
-					 slowly(octets, 8));
+			assert_int_equal(crc32c_tables(0, data), slowly(octets, 8));
+			assert_int_equal(crc32c(0, data), slowly(octets, 8));
 		}
 		octets[k] = 0;
 	}
 }
 
+/* With the processor's instruction and without it. */
 static void any_start_length_and_cut(void **unused)
 {
-	unsigned char octets[64];
+	static uint32_t (*const ways[])(uint32_t crc, struct slice data) = { crc32c, crc32c_tables };
+	unsigned char octets[80];
 	const char *text = (const char *)octets;
 
 	(void)unused;
@@ -65,13 +69,34 @@ static void any_start_length_and_cut(void **unused)
 	for (size_t start = 0; start < 9; start++) {
 		for (size_t len = 0; start + len <= sizeof(octets); len++) {
 			uint32_t whole = slowly(octets + start, len);
-			size_t cut = len / 3;
-			uint32_t first = crc32c(0, slice_bytes(text + start, cut));
 
-			assert_int_equal(crc32c(0, slice_bytes(text + start, len)), whole);
-			assert_int_equal(crc32c(first, slice_bytes(text + start + cut, len - cut)),
-					 whole);
+			for (size_t cut = 0; cut <= len; cut++)
+				for (size_t i = 0; i < 4; i++) {
+					uint32_t first = ways[i / 2](0, slice_bytes(text + start, cut));
+
+					assert_int_equal(ways[i % 2](first, slice_bytes(text + start + cut, len - cut)),
+							 whole);
+				}
 		}
+	}
+}
+
+/* A message's size: the long way is not only the short one again. */
+static void both_agree(void **unused)
+{
+	static unsigned char octets[70000];
+	uint32_t x = 1;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(octets); i++) {
+		x = x * 1664525u + 1013904223u;
+		octets[i] = (unsigned char)(x >> 24);
+	}
+	for (size_t len = 0; len <= sizeof(octets); len = len * 3 / 2 + 1) {
+		struct slice data = slice_bytes((const char *)octets + len % 5, len < sizeof(octets) - 5 ? len : len - 5);
+
+		assert_int_equal(crc32c(7, data), crc32c_tables(7, data));
+		assert_int_equal(crc32c_tables(0, data), slowly((const unsigned char *)data.at, data.len));
 	}
 }
 
@@ -79,7 +104,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known), cmocka_unit_test(every_entry),
-		cmocka_unit_test(any_start_length_and_cut),
+		cmocka_unit_test(any_start_length_and_cut), cmocka_unit_test(both_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
