@@ -7,6 +7,7 @@
 #include "base/crc32.h"
 
 #define AHEAD		(1u << 20)	/* octets zeroed ahead in a new file: some 100 messages */
+#define BULK		(AHEAD / 4)	/* octets in one flush that need no haste any more */
 #define AHEAD_PIECE	16384u
 
 bool journal_init(struct journal *j, const struct spool_files *files, uint64_t budget)
@@ -84,33 +85,11 @@ void journal_seal(struct journal *j)
 	j->open_id = 0;
 }
 
-/*
- * A flush of blocks that were allocated but never written waits for the file system's own journal,
- * too (ext4: 1,000 flushes a second instead of 7,000). Zeros written ahead make that one flush in many. When
- * they can't be written nothing is lost.
- */
-static void write_ahead(struct journal *j, struct segment *g)
-{
-	static const uint8_t zeros[AHEAD_PIECE];
-	uint32_t end = g->written + j->held, to = g->size - end < AHEAD ? g->size : end + AHEAD;
-
-	if (g->filled >= end)
-		return;
-	for (uint32_t at = end; at < to; at += AHEAD_PIECE) {
-		uint32_t n = to - at < AHEAD_PIECE ? to - at : AHEAD_PIECE;
-
-		if (j->store.files->pwrite(g->fd, zeros, n, (off_t)at) < 0)
-			break;
-	}
-	g->filled = to;
-}
-
 static int write_all(struct journal *j)
 {
 	struct segment *g = j->head;
 	uint32_t done = 0;
 
-	write_ahead(j, g);
 	while (done < j->held) {
 		ssize_t n = j->store.files->pwrite(g->fd, j->buffer + done, j->held - done,
 						   (off_t)g->written + done);
@@ -121,6 +100,8 @@ static int write_all(struct journal *j)
 		done += (uint32_t)n;
 	}
 	g->written += done;
+	if (g->filled < g->written)
+		g->filled = g->written;
 	j->appended += done;
 	j->held = 0;
 	return 0;
@@ -298,6 +279,27 @@ uint64_t journal_durable(const struct journal *j)
 	return g ? place_of(g->sequence, g->flushed) : UINT64_MAX;
 }
 
+/*
+ * A flush of blocks that were allocated but never written waits for the file system's own journal,
+ * too (ext4: 1,000 flushes a second instead of 7,000). Zeros written ahead make that one flush in many. Bulk would
+ * only be written twice by it, and waits for its own octets anyway. When zeros can't be written nothing is lost.
+ */
+static void write_ahead(const struct journal *j, struct segment *g)
+{
+	static const uint8_t zeros[AHEAD_PIECE];
+	uint32_t to = g->size - g->written < AHEAD ? g->size : g->written + AHEAD;
+
+	if (g->filled > g->written || g->written - g->flushed > BULK)
+		return;
+	for (uint32_t at = g->written; at < to; at += AHEAD_PIECE) {
+		uint32_t n = to - at < AHEAD_PIECE ? to - at : AHEAD_PIECE;
+
+		if (j->store.files->pwrite(g->fd, zeros, n, (off_t)at) < 0)
+			break;
+	}
+	g->filled = to;
+}
+
 /* The names of new files first: a flushed file that has no name is lost, too. */
 int journal_flush(struct journal *j)
 {
@@ -310,6 +312,8 @@ int journal_flush(struct journal *j)
 	}
 	if (!g || g->written == g->flushed)
 		return -1;
+	if (g == j->head)
+		write_ahead(j, g);
 	j->flushing = g;
 	j->flushing_to = g->written;
 	j->busy = true;

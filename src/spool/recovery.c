@@ -368,6 +368,8 @@ static bool damaged_head(struct recovery *r, struct segment *g)
 	r->headless[g->slot] = true;
 	if (g->sequence != 0)
 		spool_report(r->s, "seg-%04u: damaged header, its records are read", (unsigned)g->slot);
+	else
+		g->filled = 0;
 	return true;
 }
 
@@ -540,14 +542,20 @@ static bool flush_all(struct recovery *r)
 	return true;
 }
 
-/* Behind the last sound record there is none of this generation, so that none can appear later. */
+/*
+ * Behind the last sound record there is none of this generation, so that none can appear later. Whether those blocks were
+ * ever written isn't known, where the file system made them ahead.
+ */
 static void go_on(struct recovery *r)
 {
 	struct journal *j = &r->s->journal;
 	struct segment *last = j->store.log_count > 0 ? j->store.log[j->store.log_count - 1] : NULL;
 
-	if (last && !r->headless[last->slot] && last->size == j->store.segment_size && last->written <= last->size)
-		j->head = last;
+	if (!last || r->headless[last->slot] || last->size != j->store.segment_size || last->written > last->size)
+		return;
+	j->head = last;
+	if (r->ends[last->slot] == last->size)
+		last->filled = last->written;
 }
 
 static bool run(struct recovery *r, int64_t wall, int64_t mono)

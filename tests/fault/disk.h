@@ -34,6 +34,7 @@ struct disk {
 	int fds[DISK_FDS];		/* file number + 1 */
 	size_t room;			/* octets that files may take; 0: endless */
 	unsigned calls;			/* since the start */
+	size_t octets;			/* written since the start */
 	unsigned fail_at;		/* that call fails; 0: none */
 	unsigned fail_count;		/* and so many more after it */
 	enum disk_fault fault;
@@ -160,6 +161,7 @@ static ssize_t disk_pwrite(int fd, const void *in, size_t len, off_t at)
 		return (ssize_t)len;
 	if (error > 0 && len > 1)
 		len /= 2;
+	disk.octets += len;
 	disk_resize(f, (size_t)at + len);
 	memcpy(f->now + at, in, len);
 	return (ssize_t)len;

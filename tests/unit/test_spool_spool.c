@@ -268,6 +268,38 @@ static void test_ids(void **state)
 	spool_close(s);
 }
 
+/* Zeros are written ahead of small mail, so that its flushes are short, and not of bulk, which would be written twice. */
+static void test_written_ahead(void **state)
+{
+	const size_t segment = WORK_SIZE / 16;
+	struct spool *s = fresh();
+	struct spool_writer w = { 0 };
+	size_t before = disk.octets;
+
+	(void)state;
+	put(s, 1);
+	assert_true(disk.octets - before > segment);
+	before = disk.octets;
+	for (unsigned n = 0; n < 20; n++)
+		put(s, 1);
+	assert_true(disk.octets - before < segment);
+	s = reopen_at(s, WALL, 0);
+	before = disk.octets;
+	put(s, 1);
+	assert_true(disk.octets - before > segment / 2);
+	spool_close(s);
+	s = fresh();
+	before = disk.octets;
+	assert_int_equal(spool_begin(s, &w, 0), 0);
+	for (size_t at = 0; at < 10 * CHUNK_SIZE; at += CHUNK_SIZE)
+		assert_int_equal(work_append(s, &w, 4, at, CHUNK_SIZE), 0);
+	assert_int_equal(work_commit(s, &w, 4), 0);
+	work_flush(s);
+	assert_ptr_equal(spool_committed(s), &w);
+	assert_true(disk.octets - before < 11 * CHUNK_SIZE);
+	spool_close(s);
+}
+
 /* The same files again and again, and a message that stays is carried along. */
 static void test_goes_round(void **state)
 {
@@ -541,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_written_ahead),
 		cmocka_unit_test(test_goes_round),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_disk_full),
