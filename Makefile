@@ -44,7 +44,7 @@ OBJ     := $(SRC:%.c=$(BUILD)/%.o)
 ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJ))
 UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(LEFT_OUT_TESTS),$(wildcard tests/unit/test_*.c))) \
 	   $(patsubst tests/fault/%.c,$(BUILD)/fault/%,$(wildcard tests/fault/test_*.c))
-DIALOG  := $(BUILD)/dialog/run $(BUILD)/dialog/run_client
+DIALOG  := $(BUILD)/dialog/run $(BUILD)/dialog/run_client $(BUILD)/dialog/run_pop3
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY  := $(FUZZ:%=$(BUILD)/fuzz/%)
 

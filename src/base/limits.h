@@ -12,6 +12,10 @@
 #define SMTP_REPLY_LINE_MAX	2048	/* octets of one reply line of an upstream; RFC 5321 says 512, some send more */
 #define SMTP_REPLY_LINES_MAX	64	/* lines of one upstream reply: EHLO of the largest providers has some 20 */
 #define SMTP_REPLY_TEXT_MAX	400	/* octets of an upstream's words kept for log, queue and return mail */
+#define POP3_LINE_MAX		1024	/* octets of a line of a POP3 server with CRLF; RFC 2449 section 4 says 512 */
+#define POP3_LIST_MAX		64	/* lines of its answer to CAPA: those of the largest providers have some 15 */
+#define POP3_COMMAND_MAX	512	/* octets with CRLF of a command of ours: "APOP", LOGIN_MAX, a digest */
+#define POP3_TIMESTAMP_MAX	256	/* octets of APOP's timestamp; a host name of 255 is nobody's */
 #define SMTP_VERBS_MAX		1000	/* commands a session may send without a mail accepted between, then 421 */
 #define SMTP_ERRORS_MAX		20	/* refused commands of a session, then 421: a guessing machine's patience */
 

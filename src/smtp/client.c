@@ -4,9 +4,10 @@
 
 #include "base/base64.h"
 #include "base/secret.h"
+#include "smtp/echo.h"
+#include "smtp/sending.h"
 
 #define COMMAND_MAX	512	/* octets with CRLF that any server takes: RFC 5321 4.5.3.1.4 */
-#define ECHO_MIN	8	/* octets of a secret in a row that no reply may repeat */
 
 enum state {
 	AT_GREETING, AT_EHLO, AT_HELO, AT_STARTTLS, AT_TLS,
@@ -22,8 +23,6 @@ enum state {
 };
 
 static const char unsendable[] = "a command of ours can't be put into a line";
-
-enum sending { SENDING_DONE, SENDING_NO_ROOM, SENDING_IMPOSSIBLE };
 
 /* What a reply does: calls act, or without one moves on to next. */
 struct step {
@@ -224,26 +223,6 @@ static void put_recipient(const struct smtp_client *c, struct buffer *line)
 
 /* Sending */
 
-/* A control character in a name or address would begin a command of somebody else's. */
-static bool one_line(struct slice s)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++)
-		if (ascii_is_control(s.at[i]))
-			return false;
-	return true;
-}
-
-static enum sending put_line(struct buffer *out, struct buffer *line)
-{
-	if (line->overflow || !one_line(buffer_bytes(line)) || !buffer_put_text(line, "\r\n"))
-		return SENDING_IMPOSSIBLE;
-	if (buffer_room(out) >= buffer_length(line))
-		return buffer_put(out, buffer_bytes(line)) ? SENDING_DONE : SENDING_NO_ROOM;
-	return buffer_length(out) > 0 ? SENDING_NO_ROOM : SENDING_IMPOSSIBLE;
-}
-
 /* Lines pass through memory of their own, so that a line is in `out` whole or not at all. */
 static enum sending send_command(const struct smtp_client *c, enum state state, struct buffer *out)
 {
@@ -256,7 +235,7 @@ static enum sending send_command(const struct smtp_client *c, enum state state, 
 	buffer_put_text(&line, row->command);
 	if (row->put_rest)
 		row->put_rest(c, &line);
-	sent = put_line(out, &line);
+	sent = sending_put(out, &line);
 	secret_wipe(text, sizeof(text));
 	return sent;
 }
@@ -581,22 +560,6 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_FAILED] = { .stage = STAGE_PROTOCOL, .enter = enter_failed },
 };
 
-/* Whether text holds some ECHO_MIN octets of the secret in a row, or all of a shorter one. */
-static bool repeats(struct slice text, struct slice secret)
-{
-	size_t window = secret.len < ECHO_MIN ? secret.len : ECHO_MIN;
-	size_t i, k;
-
-	for (i = 0; window > 0 && i + window <= secret.len; i++) {
-		struct slice part = slice_first(slice_skip(secret, i), window);
-
-		for (k = 0; k + window <= text.len; k++)
-			if (slice_starts(slice_skip(text, k), part))
-				return true;
-	}
-	return false;
-}
-
 static bool repeats_secret(const struct smtp_client *c, struct slice text)
 {
 	char memory[SMTP_LINE_MAX];
@@ -608,7 +571,7 @@ static bool repeats_secret(const struct smtp_client *c, struct slice text)
 		put_password(c, &sent);
 	else
 		put_plain(c, &sent);
-	found = repeats(text, buffer_bytes(&sent)) || repeats(text, c->settings->password);
+	found = echo_repeats(text, buffer_bytes(&sent)) || echo_repeats(text, c->settings->password);
 	secret_wipe(memory, sizeof(memory));
 	return found;
 }
@@ -765,7 +728,7 @@ bool smtp_client_respond(struct smtp_client *c, struct buffer *out, struct slice
 	buffer_put(&raw, hex);
 	buffer_init(&line, encoded, sizeof(encoded));
 	base64_encode(&line, buffer_bytes(&raw));
-	sent = raw.overflow ? SENDING_IMPOSSIBLE : put_line(out, &line);
+	sent = raw.overflow ? SENDING_IMPOSSIBLE : sending_put(out, &line);
 	if (sent == SENDING_IMPOSSIBLE)
 		fail_because(c, STAGE_AUTH, unsendable);
 	else if (sent == SENDING_DONE)
