@@ -29,6 +29,7 @@
 #define DATA_LINE_MAX		998	/* octets of a header line without CRLF: RFC 5322 2.1.1 */
 #define FIELD_KEEP_MAX		2048	/* octets of a From: or Sender: body kept for the verdict; longer ones are refused */
 #define FIELD_SHORT_MAX		256	/* octets of a Message-ID, Subject or Auto-Submitted kept for the log */
+#define STRIP_HOLD_MAX	1024	/* octets of a field held back until it is known whose it is: a line and its dot, name and host */
 #define CHUNK_SIZE		32768	/* octets: pool block; one read, one spool data record, one write upstream */
 #define RECIPIENTS_CEILING	1000	/* upper bound of max_recipients */
 

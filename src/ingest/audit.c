@@ -127,6 +127,7 @@ void audit_message(const struct session *s, const struct transaction *t, enum re
 	record_number(&r, "size", (int64_t)t->size);
 	if (reply == REPLY_ACCEPTED)
 		record_word(&r, "repaired", evidence_repairs(s));
+	record_word(&r, "removed", strip_names(t->strip.done));
 	record_principal(&r, s);
 	record_text(&r, "from", address_text(&t->mail.sender));
 	record_text(&r, "header_from", address_text(&seen->from_address));

@@ -131,10 +131,16 @@ void session_rcpt(struct session *s, const struct smtp_server_event *e)
 
 /* DATA */
 
+/* A peer's mail may have been marked by another gate; the mark has no host's name, and only ever warns. */
+static unsigned strip_rules(const struct session *s)
+{
+	return s->principal.kind == PRINCIPAL_PEER ? STRIP_RESULTS | STRIP_STAMP : STRIP_ALL;
+}
+
 void session_data(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
-	if (transaction_data(s->transaction)) {
+	if (transaction_data(s->transaction, slice_of(s->settings->hostname), strip_rules(s))) {
 		session_drop(s);	/* a refused DATA ends it */
 		answer(s, REPLY_SPOOL_FAILED, slice_of(""));
 		return;
@@ -154,7 +160,7 @@ static enum reply message_reply(struct session *s, bool bare_cr_lf)
 	struct transaction *t = s->transaction;
 	struct verdict *v = &t->header_verdict;
 
-	header_finish(&t->header);
+	transaction_content_end(t);
 	trust_judge_header(s->settings->trust, &s->principal, &t->mail.sender, &t->header, v);
 	if (!v->pass && v->action == ACTION_REFUSE)
 		return REPLY_FILTERED;

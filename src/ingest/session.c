@@ -227,13 +227,13 @@ static void want(struct watch *w)
 
 void session_open_window(struct session *s)
 {
-	s->window_start = s->transaction ? s->transaction->size : 0;
+	s->window_start = s->transaction ? s->transaction->came : 0;
 	s->deadline = loop_now(s->house->loop) + DATA_WINDOW_MS;
 }
 
 static bool too_slow(struct session *s)
 {
-	uint64_t came = s->transaction ? s->transaction->size - s->window_start : 0;
+	uint64_t came = s->transaction ? s->transaction->came - s->window_start : 0;
 
 	return came < (uint64_t)s->settings->data_min_rate * (DATA_WINDOW_MS / 1000);
 }

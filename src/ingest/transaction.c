@@ -59,8 +59,9 @@ struct slice transaction_single_recipient(const struct transaction *t)
 	return t->recipient_count == 1 ? slice_first(all, all.len - 1) : slice_bytes("", 0);
 }
 
-int transaction_data(struct transaction *t)
+int transaction_data(struct transaction *t, struct slice host, unsigned rules)
 {
+	strip_init(&t->strip, host, rules);
 	return borrow(t, &t->chunk) ? 0 : -ENOMEM;
 }
 
@@ -71,12 +72,10 @@ static void spill(struct transaction *t)
 	buffer_clear(&t->chunk);
 }
 
-void transaction_content(struct transaction *t, struct slice content, uint64_t max)
+static void pass(struct transaction *t, struct slice content)
 {
 	header_feed(&t->header, content);
 	t->size += content.len;
-	if (t->size > max)
-		t->too_large = true;
 	if (t->too_large || t->error)
 		return;			/* drained, so that the answer comes after the final dot */
 	while (content.len) {
@@ -87,6 +86,23 @@ void transaction_content(struct transaction *t, struct slice content, uint64_t m
 		if (!buffer_room(&t->chunk))
 			spill(t);
 	}
+}
+
+void transaction_content(struct transaction *t, struct slice content, uint64_t max)
+{
+	struct slice part;
+
+	t->came += content.len;
+	if (t->came > max)
+		t->too_large = true;
+	while (strip_next(&t->strip, &content, &part))
+		pass(t, part);
+}
+
+void transaction_content_end(struct transaction *t)
+{
+	pass(t, strip_finish(&t->strip));
+	header_finish(&t->header);
 }
 
 const struct verdict *transaction_verdict(const struct transaction *t)

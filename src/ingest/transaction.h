@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "ingest/ingest.h"
+#include "mail/strip.h"
 #include "smtp/server.h"
 #include "trust/verdict.h"
 
@@ -21,9 +22,11 @@ struct transaction {
 	struct buffer recipients;	/* each ended by LF; memory from `blocks` */
 	unsigned recipient_count;
 	struct verdict envelope_verdict, header_verdict;
-	struct header header;
+	struct strip strip;
+	struct header header;		/* of what is passed on */
 	struct buffer chunk;		/* content on its way to the spool; memory from `blocks` */
-	uint64_t size;			/* octets of content kept */
+	uint64_t came;			/* octets of content that the client has sent */
+	uint64_t size;			/* of these, what is passed on */
 	int error;			/* -errno of the spool; the rest of the content is dropped */
 	bool too_large;
 	bool committing;
@@ -46,10 +49,12 @@ struct slice transaction_message_id(const struct transaction *t);
 /* The only recipient, or empty when there are several. */
 struct slice transaction_single_recipient(const struct transaction *t);
 
-/* 0 or -ENOMEM: no block for the content. */
-int transaction_data(struct transaction *t);
+/* `host` is our name and has to stay; `rules`: what is taken out, enum strip_field. 0 or -ENOMEM: no block for the content. */
+int transaction_data(struct transaction *t, struct slice host, unsigned rules);
 /* Content as on the wire. Errors are remembered in t->error; nothing is kept beyond `max` octets. */
 void transaction_content(struct transaction *t, struct slice content, uint64_t max);
+/* No more content comes: the header can be judged. */
+void transaction_content_end(struct transaction *t);
 
 /* Commits with `front` before the content; keeping.done is called when it is decided. 0 or -errno. */
 int transaction_commit(struct transaction *t, struct slice front, const struct principal *p, int64_t wall);

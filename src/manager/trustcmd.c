@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "mail/strip.h"
 #include "manager/commands.h"
 #include "manager/config.h"
 #include "smtp/command.h"
@@ -20,6 +21,7 @@ struct trial {
 	struct address sender;
 	struct verdict envelope, message;	/* the second only when judged_header */
 	bool judged_header;
+	struct strip strip;
 	struct header header;
 	/* The message on its way from file to wire. */
 	bool local;			/* lines end in LF, as in files of this system */
@@ -62,8 +64,11 @@ static enum reply judge_mail(struct trial *t, const char *envelope)
 
 static void feed(struct trial *t, struct slice wire)
 {
-	header_feed(&t->header, wire);
+	struct slice part;
+
 	t->size += wire.len;
+	while (strip_next(&t->strip, &wire, &part))
+		header_feed(&t->header, part);
 }
 
 /*
@@ -126,6 +131,7 @@ static bool read_message(struct trial *t, int fd, const char *name, struct fault
 		feed_octet(t, text[i]);
 	free(text);
 	t->bare_cr_lf = t->bare_cr_lf || t->seen_cr;
+	header_feed(&t->header, strip_finish(&t->strip));
 	header_finish(&t->header);
 	return true;
 }
@@ -135,6 +141,7 @@ static bool read_file(struct trial *t, const char *name, struct fault *f)
 	int fd = strcmp(name, "-") == 0 ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	bool good;
 
+	strip_init(&t->strip, slice_of(t->config->ingest.hostname), STRIP_ALL);
 	header_init(&t->header, t->config->ingest.max_header);
 	t->line_start = true;
 	if (fd < 0)
