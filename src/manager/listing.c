@@ -13,6 +13,11 @@
 /* Octets of a value shown in a listing. */
 #define SHOWN_MAX	400
 
+static const char *const wait_words[] = {
+	[WAIT_NOT] = "", [WAIT_CONNECTION] = "waits for a connection", [WAIT_RATE] = "waits for the rate",
+	[WAIT_DOWN] = "waits for the relay"
+};
+
 struct loaded {				/* a message as read for a listing */
 	struct spool_message message;
 	char *memory;
@@ -72,8 +77,8 @@ static void status_route(const struct relay_status *s, bool json, bool first, st
 		buffer_put_text(out, ",\"host\":");
 		json_text(out, slice_of(s->host));
 		buffer_putf(out, ",\"connections\":%u,\"last_success\":%" PRId64 ",\"last_failure\":%" PRId64
-			    ",\"down_for\":%" PRId64 ",\"last_error\":", s->connections, s->last_success,
-			    s->last_failure, (s->down_for + 999) / 1000);
+			    ",\"down_for\":%" PRId64 ",\"rate\":%u,\"waits_for\":\"%s\",\"last_error\":", s->connections,
+			    s->last_success, s->last_failure, (s->down_for + 999) / 1000, s->rate, relay_wait_name(s->wait));
 		json_text(out, shown(slice_of(s->last_error)));
 		buffer_put_text(out, "}");
 		return;
@@ -82,6 +87,10 @@ static void status_route(const struct relay_status *s, bool json, bool first, st
 		    time_text(s->last_success, ok));
 	if (s->last_failure)
 		buffer_putf(out, ", last failure %s", time_text(s->last_failure, bad));
+	if (s->rate)
+		buffer_putf(out, ", %u messages a minute", s->rate);
+	if (s->wait == WAIT_RATE)
+		buffer_putf(out, ", %s", wait_words[WAIT_RATE]);
 	if (s->down_for)
 		buffer_putf(out, ", tried again in %" PRId64 " s", (s->down_for + 999) / 1000);
 	if (s->last_error[0]) {
@@ -205,6 +214,7 @@ static void put_entry_json(const struct control_house *h, const struct spool_ent
 	json_text(out, m->envelope.sender);
 	buffer_put_text(out, ",\"account\":");
 	json_text(out, m->envelope.account);
+	buffer_putf(out, ",\"waits_for\":\"%s\"", relay_wait_name(relay_waits_for(h->relay, e, m)));
 	buffer_put_text(out, ",\"last_reply\":");
 	json_text(out, shown(m->last_reply));
 	buffer_put_text(out, ",\"recipients\":[");
@@ -215,10 +225,14 @@ static void put_entry_json(const struct control_house *h, const struct spool_ent
 static void put_entry_text(const struct control_house *h, const struct spool_entry *e, const struct spool_message *m,
 			   const char *id, struct buffer *out)
 {
+	enum relay_wait wait = relay_waits_for(h->relay, e, m);
+
 	buffer_putf(out, "%s  %" PRId64 " s old, %" PRIu64 " octets, %" PRIu32 " attempts, ", id, age_of(e), e->size,
 		    e->attempts);
 	if (e->taken)
 		buffer_put_text(out, "being sent");
+	else if (wait != WAIT_NOT)
+		buffer_putf(out, "%s", wait_words[wait]);
 	else
 		buffer_putf(out, "next in %" PRId64 " s", seconds_until(h, e));
 	buffer_put_text(out, "\n  ");

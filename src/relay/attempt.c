@@ -168,6 +168,24 @@ void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words,
 	}
 }
 
+void attempt_skip_group(struct attempt *a, struct slice why)
+{
+	attempt_group_verdict(a, 0, why, true);
+	for (unsigned g = 0; g < a->group_count; g++)
+		a->recipients[a->group_index[g]].skipped = true;
+}
+
+bool attempt_was_deferred(const struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++) {
+		const struct attempt_recipient *r = &a->recipients[i];
+
+		if (r->tried && !r->skipped && r->state == RECIPIENT_PENDING)
+			return true;
+	}
+	return false;
+}
+
 void attempt_give_up(struct attempt *a)
 {
 	for (unsigned i = 0; i < a->count; i++) {

@@ -17,6 +17,7 @@ struct attempt_recipient {
 	uint32_t words_at;		/* of the reply's text in `words` */
 	uint8_t state;			/* enum recipient_state */
 	bool tried, in_group, expired;
+	bool skipped;			/* tried, but only for form: its route couldn't be used */
 };
 
 struct attempt {
@@ -63,6 +64,10 @@ void attempt_recipient_reply(struct attempt *a, unsigned i, unsigned code, struc
  * without a reply (connection lost, time-out): tried again.
  */
 void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words, bool all);
+/* The group's route can't be used now: nothing is known of its recipients. */
+void attempt_skip_group(struct attempt *a, struct slice why);
+/* Somebody has put off a recipient: the message waits as [queue] retry says. */
+bool attempt_was_deferred(const struct attempt *a);
 /* All pending recipients failed for good: expired, or given up by hand. */
 void attempt_give_up(struct attempt *a);
 

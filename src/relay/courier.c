@@ -44,7 +44,7 @@ static struct attempt *give_back(struct courier *c)
 	struct attempt *a = c->attempt;
 
 	c->attempt = NULL;
-	c->sending = false;
+	c->sending = c->held = false;
 	return a;
 }
 
@@ -64,6 +64,7 @@ static bool dial(struct courier *c)
 
 	c->stage = COURIER_DIALLING;
 	c->deadline = NEVER;
+	c->mails = 0;
 	c->dial = dial_start(c->house->loop, c->house->resolver, courier_host(c), r->port, r->bind, DIAL_MS, dialled, c);
 	return c->dial;
 }
@@ -164,8 +165,30 @@ static void begin_mail(struct courier *c)
 	};
 	c->sent = 0;
 	c->sending = false;
+	c->begun = true;
+	c->mails++;
 	smtp_client_mail(&c->smtp, &c->mail);
 	c->deadline = patience(c);
+}
+
+/* Now, or when the route's rate allows it. */
+static void begin_in_turn(struct courier *c)
+{
+	int64_t at = c->house->calls.pace(c->relay, c);
+
+	c->held = at > loop_now(c->house->loop);
+	if (c->held)
+		c->deadline = at;
+	else
+		begin_mail(c);
+}
+
+/* `messages_per_connection`: the upstream would refuse one more. */
+static bool is_used_up(const struct courier *c)
+{
+	unsigned most = route_of(c)->messages_per_connection;
+
+	return most && c->mails >= most;
 }
 
 /* RFC 1870 6.1: what the upstream has said it won't take isn't offered. */
@@ -183,12 +206,12 @@ static bool on_ready(struct courier *c)
 {
 	c->was_ready = true;
 	if (c->attempt && !refuse_too_large(c)) {
-		begin_mail(c);
+		begin_in_turn(c);
 		return true;
 	}
 	c->stage = COURIER_IDLE;
 	c->deadline = after(c, IDLE_MS);
-	if (c->quitting)
+	if (c->quitting || is_used_up(c))
 		courier_quit(c);
 	else
 		c->house->calls.idle(c->relay, c);	/* may call courier_carry */
@@ -241,6 +264,7 @@ static bool redial(struct courier *c)
 		return false;
 	c->attempt->redialled = true;
 	c->messages = 0;
+	c->held = false;
 	stream_close(&c->stream);
 	return dial(c);
 }
@@ -485,14 +509,18 @@ static void want(struct watch *w)
 
 static void on_deadline(struct courier *c)
 {
-	if (c->stage == COURIER_IDLE)
+	if (c->held) {
+		begin_in_turn(c);
+		turn(c);
+	} else if (c->stage == COURIER_IDLE) {
 		courier_quit(c);
-	else if (c->stage == COURIER_LEAVING)
+	} else if (c->stage == COURIER_LEAVING) {
 		c->watch.dead = true;
-	else if (c->stage == COURIER_SHAKING)
+	} else if (c->stage == COURIER_SHAKING) {
 		host_failed(c, "time-out in the TLS handshake");
-	else
+	} else {
 		session_failed(c, smtp_client_stage(&c->smtp), SLICE_OF("time-out"), false);
+	}
 }
 
 static void ready(struct watch *w, short revents)
@@ -556,10 +584,11 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 void courier_carry(struct courier *c, struct attempt *a)
 {
 	c->attempt = a;
+	c->begun = false;
 	if (refuse_too_large(c))
 		return;
 	c->stage = COURIER_TALKING;
-	begin_mail(c);
+	begin_in_turn(c);
 	if (!c->in_turn)
 		turn(c);
 }

@@ -24,6 +24,8 @@ struct courier {
 	uint8_t host;			/* index of the host being tried */
 	bool tls_12;			/* TLS 1.2 at most has been tried: see net/tls.h on -0x6600 */
 	bool quitting;
+	bool begun;			/* MAIL of the attempt has been said */
+	bool held;			/* ready, and waits for the rate */
 	bool was_ready;			/* it could have accepted something: no other host any more */
 	bool starved, in_turn;
 	struct dial *dial;
@@ -35,6 +37,7 @@ struct courier {
 	uint64_t sent;			/* octets of the content put into the stream */
 	bool sending;			/* content is due */
 	unsigned messages;		/* brought over this connection */
+	unsigned mails;			/* MAILs said over it */
 	int64_t deadline;		/* ms */
 	char address[80];		/* "192.0.2.1:587" */
 };
@@ -47,6 +50,8 @@ struct courier_calls {
 	void (*idle)(struct relay *r, struct courier *c);
 	/* The route can't be used now; `words` say why; `login`: it refused our credentials. The attempt is the relay's again. */
 	void (*failed)(struct relay *r, struct courier *c, struct attempt *a, const char *words, bool login);
+	/* A message is about to begin: 0 when it may, else the monotonic ms at which to ask again (`rate`). */
+	int64_t (*pace)(struct relay *r, struct courier *c);
 	void (*gone)(struct relay *r, struct courier *c);
 };
 

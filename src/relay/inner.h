@@ -1,28 +1,23 @@
 /*
- * What the relay's own files share: relay.c, which decides what goes where and when, and outcome.c, which ends an attempt.
+ * What the relay's own files share: relay.c, its face and what couriers report to; schedule.c, which decides what goes where
+ * and when; outcome.c, which ends an attempt. Each calls those behind it, never back.
  */
 #ifndef RELAY_INNER_H
 #define RELAY_INNER_H
 
 #include "relay/courier.h"
+#include "relay/doubt.h"
+#include "relay/pace.h"
 #include "relay/relay.h"
 
 struct route_state {
-	unsigned couriers;
+	unsigned couriers;		/* those that were made before a reload are counted as well */
 	unsigned failures;		/* in a row */
 	int64_t down_until;		/* monotonic ms; 0: up */
+	struct pace pace;
+	int64_t line;			/* monotonic ms: the turn of the last message that waits for the rate in the queue */
 	int64_t last_success, last_failure;	/* wall */
 	char last_error[FAULT_MAX];
-};
-
-/*
- * A message whose final dot was sent and never answered: the host that may have it is the only one that is tried (lesson 27). In
- * memory only; the oldest gives way.
- */
-#define DOUBTS_MAX	32
-struct doubt {
-	uint64_t id;			/* 0: none */
-	char host[HOST_MAX + 1];
 };
 
 struct relay {
@@ -32,16 +27,14 @@ struct relay {
 	struct relay_settings *settings;
 	struct route_state *states;	/* a row a route of settings */
 	struct courier *couriers;
-	struct attempt *waiting;
-	unsigned waiting_count;
+	struct attempt *waiting;	/* in memory, the first to come first */
 	struct attempt *returning;	/* those whose return mail is on its way to the disk */
 	unsigned open;			/* couriers */
 	bool closing, scheduling, wake;
 	int64_t next_sweep;
 	int64_t clock_offset;		/* wall less monotonic, s, at the last look */
 	int64_t clock_step, clock_stepped_at;	/* s forward, and from which wall time; 0: never */
-	struct doubt doubts[DOUBTS_MAX];
-	unsigned next_doubt;
+	struct doubts doubts;
 	struct relay_counters counters;
 };
 
@@ -55,6 +48,34 @@ static inline int64_t relay_delay(const struct relay_settings *s, uint32_t tries
 {
 	return s->retry[tries < s->retry_count ? tries : s->retry_count - 1];
 }
+
+/* The state of a courier's route in today's settings; NULL: there is none of that name any more. */
+static inline struct route_state *relay_state(const struct relay *r, const struct courier *c)
+{
+	int i = route_named(r->settings, c->settings->routes[c->route].name);
+
+	return i < 0 ? NULL : &r->states[i];
+}
+
+/* schedule.c */
+
+/* What keeps a route's mail. */
+enum relay_wait schedule_wait(const struct relay *r, unsigned route);
+/* To the next route; when there is no more, or none that can be used now, the end of the attempt. */
+void schedule_go_on(struct relay *r, struct attempt *a);
+void schedule_run(struct relay *r);
+/* Those that wait in memory go back to the queue. */
+void schedule_end_waiting(struct relay *r);
+/* Out of the schedule, though it may not be due; NULL when it is being sent. */
+const struct spool_entry *schedule_take(struct relay *r, uint64_t id);
+/* Reads a taken message; NULL: it can't be read, and has been put off or dropped. */
+struct attempt *schedule_load(struct relay *r, const struct spool_entry *e);
+/* As if it had never been taken. */
+void schedule_put_off(struct relay *r, struct attempt *a, int64_t until);
+/* The schedule's watch. */
+void schedule_before(struct watch *w);
+void schedule_want(struct watch *w);
+void schedule_ready(struct watch *w, short revents);
 
 /* outcome.c */
 

@@ -74,7 +74,7 @@ void outcome_record(struct relay *r, struct attempt *a)
 	keeper_note(r->keeper);
 	free(states);
 	attempt_free(a);
-	relay_wake(r);
+	r->wake = true;
 }
 
 int outcome_drop(struct relay *r, const struct spool_entry *e)

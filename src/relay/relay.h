@@ -28,6 +28,10 @@ struct relay_counters {
 };
 const struct relay_counters *relay_counters(const struct relay *r);
 
+enum relay_wait { WAIT_NOT, WAIT_CONNECTION, WAIT_RATE, WAIT_DOWN };
+/* Why mail of this route doesn't go now: "", "connection", "rate", "relay-down". */
+const char *relay_wait_name(enum relay_wait wait);
+
 /* Per route, for `sekimori status`. */
 struct relay_status {
 	const char *name;
@@ -37,9 +41,14 @@ struct relay_status {
 	int64_t last_failure;
 	const char *last_error;			/* empty: none since the last success */
 	int64_t down_for;			/* ms until tried again; 0: not down */
+	unsigned rate;				/* messages a minute; 0: no limit */
+	enum relay_wait wait;			/* what its mail would have to wait for now */
 };
 unsigned relay_route_count(const struct relay *r);
 void relay_status(const struct relay *r, unsigned route, struct relay_status *out);
+
+/* What a queued message waits for beside its own time: the route of its first pending recipient is looked at. */
+enum relay_wait relay_waits_for(const struct relay *r, const struct spool_entry *e, const struct spool_message *m);
 
 /* Makes return mail of a queued message at once (queue return), or drops it (queue remove). 0 or -errno (-EBUSY: being
  * sent; -EPERM: there is nobody to return it to). */

@@ -57,6 +57,14 @@ int route_find(const struct relay_settings *s, struct slice sender, struct slice
 	return by_domain >= 0 ? by_domain : plain;
 }
 
+int route_named(const struct relay_settings *s, const char *name)
+{
+	for (unsigned i = 0; i < s->route_count; i++)
+		if (slice_equal(slice_of(s->routes[i].name), slice_of(name)))
+			return (int)i;
+	return -1;
+}
+
 const char *route_name(const struct relay_route *r)
 {
 	return r->name[0] ? r->name : "default";

@@ -20,6 +20,8 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char user[LOGIN_MAX + 1];
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
 	unsigned connections;
+	unsigned messages_per_connection;	/* then QUIT; 0: no limit */
+	unsigned rate;			/* messages a minute, over all connections; 0: no limit */
 	int64_t timeout;		/* ms: for each reply; twice that after the final dot (RFC 5321 4.5.3.2) */
 	char bind[64];			/* numeric local address, or empty */
 	unsigned domain_count, sender_count;
@@ -45,6 +47,8 @@ enum return_envelope { RETURN_AUTO, RETURN_NULL, RETURN_ADDRESS };
 
 /* The route for a recipient and a sender (without brackets): by sender, then by domain, then the default; -1: none. */
 int route_find(const struct relay_settings *s, struct slice sender, struct slice recipient);
+/* The route of that name (empty: the default one); -1: none. */
+int route_named(const struct relay_settings *s, const char *name);
 /* "default" or its name. */
 const char *route_name(const struct relay_route *r);
 
