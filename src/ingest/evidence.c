@@ -69,17 +69,27 @@ static bool lacks(const struct session *s, enum header_field field)
 	return is_submission(s) && !s->transaction->header.count[field];
 }
 
+static bool rewrites_from(const struct session *s)
+{
+	return s->transaction->strip.rules & STRIP_RENAME;
+}
+
 const char *evidence_repairs(const struct session *s)
 {
-	static const char *const names[2][2] = { { NULL, "date" }, { "message-id", "date,message-id" } };
+	static const char *const names[2][2][2] = {
+		{ { NULL, "date" }, { "message-id", "date,message-id" } },
+		{ { "from", "from,date" }, { "from,message-id", "from,date,message-id" } },
+	};
 
-	return names[lacks(s, FIELD_MESSAGE_ID)][lacks(s, FIELD_DATE)];
+	return names[rewrites_from(s)][lacks(s, FIELD_MESSAGE_ID)][lacks(s, FIELD_DATE)];
 }
 
 static bool write_repairs(struct buffer *out, const struct session *s)
 {
 	int64_t wall = clock_wall();
 
+	if (rewrites_from(s))
+		buffer_putf(out, "From:%.*s\r\n", SLICE_ARGS(header_body(&s->transaction->header, FIELD_FROM)));
 	if (lacks(s, FIELD_DATE)) {
 		buffer_put_text(out, "Date: ");
 		fields_date(out, wall, clock_zone(wall));

@@ -9,7 +9,10 @@
 
 #define EVIDENCE_MAX	4096	/* octets: host names, HELO, address and account at their largest */
 
-/* What a submission lacks and is given (R69, RFC 6409 8): "date", "message-id", both, or NULL. For the log. */
+/*
+ * What a submission lacks and is given (R69, RFC 6409 8), and the From: that rewrite_from replaces: "from", "date", "message-id",
+ * comma-separated; NULL without any. For the log.
+ */
 const char *evidence_repairs(const struct session *s);
 /* The fields in front of the session's message. */
 bool evidence_write(struct buffer *out, const struct session *s);

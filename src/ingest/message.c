@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "ingest/audit.h"
 #include "ingest/evidence.h"
+#include "mail/fields.h"
 
 void session_drop(struct session *s)
 {
@@ -131,10 +132,18 @@ void session_rcpt(struct session *s, const struct smtp_server_event *e)
 
 /* DATA */
 
+static const struct trust_device *rewriting_device(const struct session *s)
+{
+	const struct trust_device *device = s->principal.kind == PRINCIPAL_DEVICE ? s->principal.device : NULL;
+
+	return device && device->rewrite_from ? device : NULL;
+}
+
 /* A peer's mail may have been marked by another gate; the mark has no host's name, and only ever warns. */
 static unsigned strip_rules(const struct session *s)
 {
-	return s->principal.kind == PRINCIPAL_PEER ? STRIP_RESULTS | STRIP_STAMP : STRIP_ALL;
+	return (s->principal.kind == PRINCIPAL_PEER ? STRIP_RESULTS | STRIP_STAMP : STRIP_ALL) |
+	       (rewriting_device(s) ? STRIP_RENAME : 0);
 }
 
 void session_data(struct session *s, const struct smtp_server_event *e)
@@ -154,6 +163,18 @@ void session_content(struct session *s, const struct smtp_server_event *e)
 	transaction_content(s->transaction, e->content, s->settings->max_message_size);
 }
 
+/* What evidence_write puts in front is judged as if it had come (R69). */
+static void rewrite_from(struct transaction *t, const struct trust_device *device)
+{
+	char memory[FIELD_SHORT_MAX + ADDRESS_MAX + 8];
+	struct buffer body;
+
+	buffer_init(&body, memory, sizeof(memory));
+	buffer_put(&body, SLICE_OF(" "));
+	fields_from(&body, header_body(&t->header, FIELD_ORIGINAL_FROM), slice_of(device->address));
+	header_put(&t->header, FIELD_FROM, buffer_bytes(&body));
+}
+
 /* The message's fate, worst defect first; REPLY_ACCEPTED when it may be kept. */
 static enum reply message_reply(struct session *s, bool bare_cr_lf)
 {
@@ -161,6 +182,8 @@ static enum reply message_reply(struct session *s, bool bare_cr_lf)
 	struct verdict *v = &t->header_verdict;
 
 	transaction_content_end(t);
+	if (rewriting_device(s))
+		rewrite_from(t, rewriting_device(s));
 	trust_judge_header(s->settings->trust, &s->principal, &t->mail.sender, &t->header, v);
 	if (!v->pass && v->action == ACTION_REFUSE)
 		return REPLY_FILTERED;

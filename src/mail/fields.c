@@ -1,7 +1,7 @@
 #include "mail/fields.h"
 
 #include "base/limits.h"
-#include "mail/address.h"
+#include "mail/from.h"
 
 #define DAY		86400
 #define WALL_MAX	INT64_C(253402214400)	/* 9999-12-31: the year has four digits */
@@ -92,6 +92,41 @@ bool fields_received(struct buffer *out, const struct received *r)
 			   encrypted ? ")" : "", SLICE_ARGS(r->id),
 			   for_one ? "\r\n\tfor <" : "", SLICE_ARGS(for_one ? r->recipient : none),
 			   for_one ? ">" : "", SLICE_ARGS(buffer_bytes(&when)));
+}
+
+/* From: is put together, and read as a mail of a user's would be (R8). */
+static bool is_safe_name(struct slice name, struct slice address)
+{
+	char memory[FIELD_SHORT_MAX + ADDRESS_MAX + 4];
+	struct address mailbox;
+	struct buffer body;
+	bool other;
+
+	buffer_init(&body, memory, sizeof(memory));
+	return name.len > 0 && buffer_putf(&body, "%.*s <%.*s>", SLICE_ARGS(name), SLICE_ARGS(address)) &&
+	       from_read(buffer_bytes(&body), &mailbox, &other) == FROM_OK && !other &&
+	       slice_equal(address_text(&mailbox), address);
+}
+
+static struct slice display_name(struct slice original)
+{
+	size_t angle = 0;
+
+	if (original.len >= FIELD_SHORT_MAX)	/* cut, perhaps within the name */
+		return slice_bytes("", 0);
+	for (size_t i = 0; i < original.len; i++)
+		if (original.at[i] == '<')
+			angle = i;
+	return slice_trim(slice_first(original, angle));
+}
+
+bool fields_from(struct buffer *out, struct slice original, struct slice address)
+{
+	struct slice name = display_name(original);
+
+	if (is_safe_name(name, address))
+		return buffer_putf(out, "%.*s <%.*s>", SLICE_ARGS(name), SLICE_ARGS(address));
+	return buffer_put(out, address);
 }
 
 /* A value of RFC 8601 2.2: an address as it is, all else as a quoted-string. */

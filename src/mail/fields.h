@@ -26,6 +26,12 @@ struct received {
 /* A recipient that is no well-formed address is left out. */
 bool fields_received(struct buffer *out, const struct received *r);
 
+/*
+ * The body of a From: that stands for another (R69, rewrite_from): the address, behind the display name of `original`, an unfolded
+ * From: body, where all readers see the same name in it and no other address; else alone.
+ */
+bool fields_from(struct buffer *out, struct slice original, struct slice address);
+
 struct auth_results {
 	struct slice by;		/* authserv-id: our host name */
 	struct slice account;		/* canonical account, or empty: `auth=none` */

@@ -38,6 +38,7 @@ static enum header_field find_field(struct slice name)
 		[FIELD_MESSAGE_ID] = SLICE("message-id"),
 		[FIELD_AUTO_SUBMITTED] = SLICE("auto-submitted"),
 		[FIELD_SUBJECT] = SLICE("subject"),
+		[FIELD_ORIGINAL_FROM] = SLICE("x-original-from"),
 		[FIELD_DATE] = SLICE("date"),
 		[FIELD_RECEIVED] = SLICE("received"),
 		[FIELD_RETURN_PATH] = SLICE("return-path"),
@@ -91,7 +92,7 @@ static void start_body(struct header *h)
 	h->field = (uint8_t)find_field(slice_bytes(h->name, known));
 	if (h->count[h->field] < UINT16_MAX)
 		h->count[h->field]++;
-	h->first_of_its_kind = h->field <= FIELD_SUBJECT && h->count[h->field] == 1;
+	h->first_of_its_kind = h->field <= FIELD_ORIGINAL_FROM && h->count[h->field] == 1;
 	h->state = IN_BODY;
 }
 
@@ -297,10 +298,19 @@ struct slice header_body(const struct header *h, enum header_field field)
 {
 	if (field <= FIELD_RESENT_SENDER)
 		return slice_bytes(h->kept[field].text, h->kept[field].len);
-	if (field > FIELD_SUBJECT)
+	if (field > FIELD_ORIGINAL_FROM)
 		return slice_bytes(NULL, 0);
 
 	size_t i = (size_t)(field - FIELD_MESSAGE_ID);
 
 	return slice_trim(slice_bytes(h->short_text[i], h->short_len[i]));
+}
+
+void header_put(struct header *h, enum header_field field, struct slice body)
+{
+	struct header_kept *k = &h->kept[field];
+
+	k->len = 0;
+	append(k->text, &k->len, FIELD_KEEP_MAX, body);
+	h->count[field] = 1;
 }

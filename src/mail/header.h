@@ -35,6 +35,7 @@ enum header_field {
 	FIELD_FROM, FIELD_SENDER, FIELD_RESENT_FROM, FIELD_RESENT_SENDER,
 	/* kept up to FIELD_SHORT_MAX, for the log */
 	FIELD_MESSAGE_ID, FIELD_AUTO_SUBMITTED, FIELD_SUBJECT,
+	FIELD_ORIGINAL_FROM,		/* what mail/strip makes of a From: that is replaced (R69) */
 	/* counted only */
 	FIELD_DATE, FIELD_RECEIVED, FIELD_RETURN_PATH, FIELD_CONTENT_TYPE,
 	FIELD_OTHER
@@ -53,8 +54,8 @@ struct header {
 	unsigned defects;		/* enum header_defect */
 	uint16_t count[FIELD_OTHER + 1];	/* how often each field occurred; saturates */
 	struct header_kept kept[FIELD_RESENT_SENDER + 1];	/* the first occurrence of each */
-	uint16_t short_len[3];		/* MESSAGE_ID, AUTO_SUBMITTED, SUBJECT: the first, cut */
-	char short_text[3][FIELD_SHORT_MAX];
+	uint16_t short_len[4];		/* MESSAGE_ID to ORIGINAL_FROM: the first, cut */
+	char short_text[4][FIELD_SHORT_MAX];
 	uint32_t size;			/* octets on the wire so far, with the empty line */
 	/* the reader's state */
 	uint32_t max;
@@ -87,5 +88,11 @@ static inline bool header_ended(const struct header *h)
  * log come unfolded and without blanks at both ends.
  */
 struct slice header_body(const struct header *h, enum header_field field);
+
+/*
+ * After header_finish: as if the field, one of those kept at full length, stood in the header once, with this body of at most
+ * FIELD_KEEP_MAX octets. For a field that is put in front of the message.
+ */
+void header_put(struct header *h, enum header_field field, struct slice body);
 
 #endif

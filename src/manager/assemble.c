@@ -74,6 +74,7 @@ static bool assemble_device(struct draft *d, struct draft_block *b)
 	slice_copy(slice_of(b->name), device->name, sizeof(device->name));
 	if (!address_key_of(slice_of(b->device->sender), &device->sender))
 		return draft_refuse(d, b, "sender", "sender = %s: not a mail address", b->device->sender);
+	slice_copy(slice_of(b->device->sender), device->address, sizeof(device->address));
 	return trust_add_device(d->config->trust, device, d->path, draft_line(d, b, "sender"), d->fault);
 }
 

@@ -21,7 +21,6 @@
 	.count_max = sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0])
 
 static const struct setting_word yes_no[] = { { "yes", 1, false }, { "no", 0, false }, { NULL, 0, false } };
-static const struct setting_word no_only[] = { { "no", 0, false }, { "yes", 1, true }, { NULL, 0, false } };
 static const struct setting_word tls_uses[] = {
 	{ "none", TLS_USE_NONE, false }, { "starttls", TLS_USE_STARTTLS, false },
 	{ "implicit", TLS_USE_IMPLICIT, false }, { NULL, 0, false }
@@ -210,7 +209,7 @@ static const struct setting_row device_rows[] = {
 	{ "ip", NULL, KIND_NETWORKS, SETTING_REQUIRED, FIELD(struct draft_device, device.from), .min = 1 },
 	{ "sender", NULL, KIND_TEXT, SETTING_REQUIRED, FIELD(struct draft_device, sender), .check = check_address },
 	{ "recipients", "any", KIND_WORD, 0, FIELD(struct draft_device, device.local_only), .words = recipients },
-	{ "rewrite_from", "no", KIND_WORD, 0, FIELD(struct draft_device, device.rewrite_from), .words = no_only },
+	{ "rewrite_from", "no", KIND_WORD, 0, FIELD(struct draft_device, device.rewrite_from), .words = yes_no },
 	{ .key = NULL }
 };
 

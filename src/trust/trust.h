@@ -39,6 +39,7 @@ struct trust_device {
 	char name[64];		/* [device NAME] */
 	struct network_list from;
 	struct address_key sender;
+	char address[ADDRESS_MAX + 1];	/* the sender, as written */
 	bool local_only;	/* recipients = local */
 	bool rewrite_from;
 };

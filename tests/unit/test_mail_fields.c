@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "mail/fields.h"
 
 static char memory[2048];
@@ -197,6 +198,49 @@ static void says_when_there_is_no_room(void **state)
 	}
 }
 
+static void replaces_from(void **state)
+{
+	static const struct { const char *original, *body; } table[] = {
+		{ "", "mfp@t.jp" },
+		{ "boss@t.jp", "mfp@t.jp" },
+		{ "<boss@t.jp>", "mfp@t.jp" },
+		{ "Scanner 2F <boss@t.jp>", "Scanner 2F <mfp@t.jp>" },
+		{ "\"Scanner, 2F\" <boss>", "\"Scanner, 2F\" <mfp@t.jp>" },
+		{ "  \tScanner\t<x@y> (c)", "Scanner <mfp@t.jp>" },
+		{ "=?UTF-8?B?44K544Kt44Oj44OK?= <x@y>", "=?UTF-8?B?44K544Kt44Oj44OK?= <mfp@t.jp>" },
+		{ "\033$B%9%-%c\033(B <x@y>", "\033$B%9%-%c\033(B <mfp@t.jp>" },
+		{ "\343\202\271 <x@y>", "\343\202\271 <mfp@t.jp>" },
+		{ "mfp@t.jp <x@y>", "mfp@t.jp" },
+		/* another's address, or none that all readers see alike */
+		{ "boss@t.jp <x@y>", "mfp@t.jp" },
+		{ "\"boss@t.jp\" <x@y>", "mfp@t.jp" },
+		{ "=?UTF-8?Q?boss=40t.jp?= <x@y>", "mfp@t.jp" },
+		{ "a@b, Scanner <x@y>", "mfp@t.jp" },
+		{ "\"open <x@y>", "mfp@t.jp" },
+		{ "(open <x@y>", "mfp@t.jp" },
+		{ "G: Scanner <x@y>", "mfp@t.jp" },
+		{ "a <b> <x@y>", "mfp@t.jp" },
+		{ "\033$B%9%- <x@y>", "mfp@t.jp" },
+		{ "a\001b <x@y>", "mfp@t.jp" },
+	};
+	char longest[FIELD_SHORT_MAX + 1];
+	struct buffer b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		buffer_init(&b, memory, sizeof(memory));
+		assert_true(fields_from(&b, slice_of(table[i].original), SLICE_OF("mfp@t.jp")));
+		assert_holds(&b, table[i].body);
+	}
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest + FIELD_SHORT_MAX - 6, " <x@y>", 6);
+	buffer_init(&b, memory, sizeof(memory));
+	assert_true(fields_from(&b, slice_bytes(longest, FIELD_SHORT_MAX), SLICE_OF("mfp@t.jp")));
+	assert_holds(&b, "mfp@t.jp");	/* perhaps cut */
+	buffer_init(&b, memory, 7);
+	assert_false(fields_from(&b, SLICE_OF("Scanner <x@y>"), SLICE_OF("mfp@t.jp")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +251,7 @@ int main(void)
 		cmocka_unit_test(leaves_out_what_is_no_recipient),
 		cmocka_unit_test(writes_auth_results),
 		cmocka_unit_test(says_when_there_is_no_room),
+		cmocka_unit_test(replaces_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,7 +93,7 @@ static bool same_result(const struct header *a, const struct header *b)
 		return false;
 	if (memcmp(a->count, b->count, sizeof(a->count)) != 0)
 		return false;
-	for (int f = FIELD_FROM; f <= FIELD_SUBJECT; f++) {
+	for (int f = FIELD_FROM; f <= FIELD_ORIGINAL_FROM; f++) {
 		if (!slice_equal(header_body(a, (enum header_field)f), header_body(b, (enum header_field)f)))
 			return false;
 	}
@@ -280,6 +280,22 @@ static void names_defects(void **state)
 	assert_string_equal(header_defect_name(HEADER_ESCAPE | HEADER_NOT_A_FIELD), "not-a-field");
 }
 
+static void puts_a_field(void **state)
+{
+	struct header h;
+
+	(void)state;
+	header_init(&h, 65536);
+	header_feed(&h, SLICE_OF("X-Original-From: a\r\n\tb\r\nFrom: x\r\nFrom: y\r\n\r\n"));
+	header_finish(&h);
+	assert_int_equal(h.count[FIELD_FROM], 2);
+	assert_true(slice_equal(header_body(&h, FIELD_ORIGINAL_FROM), SLICE_OF("a\tb")));
+	header_put(&h, FIELD_FROM, SLICE_OF(" z"));
+	assert_int_equal(h.count[FIELD_FROM], 1);
+	assert_true(slice_equal(header_body(&h, FIELD_FROM), SLICE_OF(" z")));
+	assert_int_equal(h.defects, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +307,7 @@ int main(void)
 		cmocka_unit_test(keeps_to_the_size_of_the_header),
 		cmocka_unit_test(knows_nul),
 		cmocka_unit_test(names_defects),
+		cmocka_unit_test(puts_a_field),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

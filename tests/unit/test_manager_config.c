@@ -209,7 +209,7 @@ static const struct {
 	{ 15, "", "s.ini:14: [device mfp1] needs ip" },
 	{ 16, "", "s.ini:14: [device mfp1] needs sender" },
 	{ 16, "sender = mfp1", "s.ini:16: sender = mfp1: not a mail address" },
-	{ 16, "sender = mfp1@test-sample.jp\nrewrite_from = yes", "s.ini:17: rewrite_from = yes is not available in this version" },
+	{ 16, "sender = mfp1@test-sample.jp\nrewrite_from = maybe", "s.ini:17: rewrite_from = maybe: must be yes | no" },
 	{ 16, "sender = mfp1@test-sample.jp\nrecipients = none", "s.ini:17: recipients = none: must be any | local" },
 	{ 16, "sender = user1@test-sample.jp",
 	  "s.ini:16: [device mfp1] sender user1@test-sample.jp is an account with a password" },
