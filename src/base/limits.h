@@ -36,6 +36,7 @@
 /* Credentials */
 #define LOGIN_MAX		ADDRESS_MAX	/* octets of an AUTH identity */
 #define PASSWORD_MAX		255	/* octets: RFC 4616 allows more, nobody types it */
+#define TOKEN_MAX		4096	/* octets of an OAuth access token: Microsoft's have some 2500 */
 #define SCRAM_ITERATIONS_MIN	4096	/* RFC 7677 section 4 */
 #define SCRAM_ITERATIONS_MAX	100000	/* a line of the accounts file must not stop the hashing helper */
 

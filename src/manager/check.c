@@ -109,7 +109,7 @@ static void print_login(const struct relay_route *r)
 		return;
 	}
 	printf(", login as %s", r->user);
-	for (unsigned bit = SASL_PLAIN; bit <= SASL_CRAM_MD5; bit <<= 1) {
+	for (unsigned bit = SASL_PLAIN; bit <= SASL_XOAUTH2; bit <<= 1) {
 		if (!(r->mechanisms & bit))
 			continue;
 		printf("%s%s", before, smtp_mechanism_name((enum smtp_mechanism)bit));

@@ -21,6 +21,7 @@
 #include "manager/control.h"
 #include "manager/rights.h"
 #include "net/dial.h"
+#include "relay/prove.h"
 
 /* Blocks a session may hold: input, output, content, recipients. */
 #define BLOCKS_PER_SESSION	4
@@ -231,11 +232,18 @@ static bool open_spool(struct daemon *d, struct fault *f)
 	return spool_open(&s, clock_wall(), clock_monotonic(), &d->house.spool, f) == 0;
 }
 
+static size_t hash(const void *request, size_t len, int fd, void *answer)
+{
+	size_t answered = ingest_hash(request, len, fd, answer);
+
+	return answered ? answered : relay_hash(request, len, fd, answer);
+}
+
 /* Before the spool is read: a helper keeps a copy of each page that we change after its birth. */
 static bool start_helpers(struct daemon *d, struct fault *f)
 {
 	d->resolver = dial_resolver_start(d->house.loop);
-	d->hasher = helper_start(d->house.loop, "hash", ingest_hash);
+	d->hasher = helper_start(d->house.loop, "hash", hash);
 	d->flusher = helper_start(d->house.loop, "flush", keeper_serve);
 	if (d->resolver && d->hasher && d->flusher)
 		return true;
@@ -248,7 +256,7 @@ static bool build(struct daemon *d, struct fault *f)
 	if (d->house.keeper)
 		d->ingest = ingest_new(d->house.loop, d->house.blocks, d->house.keeper, d->hasher, &d->config->ingest);
 	if (d->ingest)
-		d->house.relay = relay_new(d->house.loop, d->house.blocks, d->house.keeper, d->resolver);
+		d->house.relay = relay_new(d->house.loop, d->house.blocks, d->house.keeper, d->resolver, d->hasher);
 	d->house.ingest = d->ingest;
 	d->house.started = clock_wall();
 	d->house.reload = reload;

@@ -47,8 +47,9 @@ static const struct setting_word actions[] = {
 };
 static const struct setting_word recipients[] = { { "any", 0, false }, { "local", 1, false }, { NULL, 0, false } };
 static const struct setting_word relay_auths[] = {
-	{ "auto", SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5, false }, { "plain", SASL_PLAIN, false },
-	{ "login", SASL_LOGIN, false }, { "cram-md5", SASL_CRAM_MD5, false }, { "none", 0, false }, { NULL, 0, false }
+	{ "auto", SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256, false }, { "plain", SASL_PLAIN, false },
+	{ "login", SASL_LOGIN, false }, { "cram-md5", SASL_CRAM_MD5, false },
+	{ "scram-sha-256", SASL_SCRAM_SHA_256, false }, { "none", 0, false }, { NULL, 0, false }
 };
 static const struct setting_word credentials[] = {
 	{ "stored", 0, false }, { "sender", 1, true }, { "client", 2, true }, { NULL, 0, false }

@@ -10,7 +10,7 @@
 #include "manager/text.h"
 #include "smtp/server.h"
 
-#define MECHANISMS_ALL (SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5)
+#define MECHANISMS_ALL (SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256)
 #define PASSWORD_FILE_MAX (PASSWORD_MAX + 2)	/* octets: the password and a line end */
 
 static bool ip_of(const struct sockaddr *address, struct ip_address *out)

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "relay/prove.h"
 
 #define DIAL_MS		30000	/* name look-up and all addresses of one host */
 #define HANDSHAKE_MS	30000
@@ -65,6 +67,7 @@ static bool dial(struct courier *c)
 	c->stage = COURIER_DIALLING;
 	c->deadline = NEVER;
 	c->mails = 0;
+	helper_forget(c->house->hasher, c);	/* an answer for the session before is none for this one */
 	c->dial = dial_start(c->house->loop, c->house->resolver, courier_host(c), r->port, r->bind, DIAL_MS, dialled, c);
 	return c->dial;
 }
@@ -110,6 +113,18 @@ static void host_failed(struct courier *c, const char *words)
 	group_done(c);
 }
 
+/* Without randomness there is none, and SCRAM can't be said. */
+static struct slice new_nonce(struct courier *c)
+{
+	uint8_t octets[PROOF_NONCE_LENGTH / 4 * 3];
+	struct buffer text;
+
+	buffer_init(&text, c->nonce, sizeof(c->nonce));
+	if (secret_random(octets, sizeof(octets)))
+		base64_encode(&text, slice_bytes((const char *)octets, sizeof(octets)));
+	return buffer_bytes(&text);
+}
+
 static void init_session(struct courier *c)
 {
 	const struct relay_route *r = route_of(c);
@@ -121,6 +136,7 @@ static void init_session(struct courier *c)
 		.mechanisms = r->mechanisms,
 		.user = slice_of(r->user),
 		.password = slice_of(r->password),
+		.nonce = new_nonce(c),
 	};
 	smtp_client_init(&c->smtp, &c->rules);
 	c->stage = COURIER_TALKING;
@@ -256,6 +272,30 @@ static void respond(struct courier *c, struct slice challenge)
 	smtp_client_respond(&c->smtp, out, slice_of(hex));
 }
 
+static void turn(struct courier *c);
+
+static void salted(void *context, const void *answer, size_t len)
+{
+	struct courier *c = context;
+	uint8_t proof[PROOF_KEY_SIZE], signature[PROOF_KEY_SIZE];
+	struct buffer *out = c->watch.dead ? NULL : stream_output(&c->stream);
+
+	if (c->watch.dead)
+		return;
+	if (!out || !prove_finish(&c->smtp.scram, answer, len, proof, signature)) {
+		host_failed(c, "no memory for SCRAM-SHA-256");
+		return;
+	}
+	smtp_client_prove(&c->smtp, out, proof, signature);
+	turn(c);
+}
+
+static void prove(struct courier *c)
+{
+	if (!prove_ask(c->house->hasher, &c->smtp.scram, c->rules.password, salted, c))
+		host_failed(c, "the hashing helper is busy");
+}
+
 /* A kept connection that the upstream has closed meanwhile is no failure: once again, on a fresh one. */
 static bool redial(struct courier *c)
 {
@@ -320,6 +360,9 @@ static bool act(struct courier *c, const struct smtp_client_event *e)
 	case SMTP_CLIENT_CHALLENGE:
 		respond(c, e->challenge);
 		return true;
+	case SMTP_CLIENT_PROVE:
+		prove(c);
+		return false;
 	case SMTP_CLIENT_READY:
 		return on_ready(c);
 	case SMTP_CLIENT_RECIPIENT:
@@ -470,7 +513,7 @@ static void end_handshake(struct courier *c)
 static void forget_login(struct courier *c)
 {
 	if (c->stream.out.at && !stream_has_output(&c->stream))
-		secret_wipe(c->stream.out.at, SMTP_LINE_MAX);
+		secret_wipe(c->stream.out.at, SMTP_COMMAND_MAX);
 }
 
 static void turn(struct courier *c)
@@ -543,6 +586,7 @@ static void reap(struct watch *w)
 
 	if (c->dial)
 		dial_cancel(c->dial);
+	helper_forget(c->house->hasher, c);
 	stream_close(&c->stream);
 	c->house->calls.gone(c->relay, c);
 	attempt_free(c->attempt);	/* only when the whole house is torn down; the message stays in the spool */

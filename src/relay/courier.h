@@ -33,6 +33,7 @@ struct courier {
 	struct smtp_client smtp;
 	struct smtp_client_settings rules;
 	struct smtp_client_mail mail;
+	char nonce[PROOF_NONCE_LENGTH + 1];	/* of rules */
 	struct attempt *attempt;	/* under way; NULL while idle */
 	uint64_t sent;			/* octets of the content put into the stream */
 	bool sending;			/* content is due */
@@ -59,7 +60,7 @@ struct relay_house {			/* what couriers share; the relay's own */
 	struct loop *loop;
 	struct pool *blocks;
 	struct spool *spool;
-	struct helper *resolver;
+	struct helper *resolver, *hasher;
 	struct courier_calls calls;
 };
 

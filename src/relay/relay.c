@@ -123,7 +123,8 @@ static void woken(void *context)
 	relay_wake(context);
 }
 
-struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *resolver)
+struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *resolver,
+			struct helper *hasher)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 
@@ -134,6 +135,7 @@ struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, s
 	r->keeper = k;
 	r->house = (struct relay_house){
 		.loop = l, .blocks = blocks, .spool = keeper_spool(k), .resolver = resolver,
+		.hasher = hasher,
 		.calls = { .done = on_done, .idle = on_idle, .failed = on_failed, .pace = on_pace,
 			   .gone = on_gone },
 	};

@@ -11,7 +11,9 @@
 
 struct relay;
 
-struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *resolver);
+/* `hasher` serves relay_hash (relay/prove.h) as well. */
+struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *resolver,
+			struct helper *hasher);
 void relay_free(struct relay *r);
 /* New mail goes by `settings` from now on; it must live until its `users` is 0. False without memory. */
 bool relay_apply(struct relay *r, struct relay_settings *settings);

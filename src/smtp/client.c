@@ -1,10 +1,11 @@
 #include "smtp/client.h"
 
 #include <inttypes.h>
+#include <string.h>
 
-#include "base/base64.h"
 #include "base/secret.h"
 #include "smtp/echo.h"
+#include "smtp/sasl.h"
 #include "smtp/sending.h"
 
 #define COMMAND_MAX	512	/* octets with CRLF that any server takes: RFC 5321 4.5.3.1.4 */
@@ -13,6 +14,8 @@ enum state {
 	AT_GREETING, AT_EHLO, AT_HELO, AT_STARTTLS, AT_TLS,
 	AT_PLAIN, AT_PLAIN_RESPONSE, AT_LOGIN, AT_LOGIN_USER, AT_LOGIN_PASSWORD,
 	AT_CRAM, AT_CHALLENGED, AT_CRAM_RESPONSE,
+	AT_SCRAM, AT_SCRAM_FIRST, AT_PROVING, AT_SCRAM_LAST, AT_SCRAM_END,
+	AT_TOKEN, AT_TOKEN_RESPONSE, AT_TOKEN_REFUSED,
 	AT_DONE,	/* READY is to be told */
 	AT_READY, AT_RSET,
 	AT_MAIL, AT_RCPT, AT_DATA,	/* in this order: the replies of a transaction */
@@ -94,20 +97,10 @@ static void offer_size(struct smtp_client *c, struct slice parameters)
 
 static void offer_auth(struct smtp_client *c, struct slice parameters)
 {
-	static const struct {
-		struct slice name;
-		enum smtp_mechanism bit;
-	} known[] = {
-		{ SLICE("PLAIN"), SASL_PLAIN }, { SLICE("LOGIN"), SASL_LOGIN },
-		{ SLICE("CRAM-MD5"), SASL_CRAM_MD5 },
-	};
 	struct slice word;
-	size_t i;
 
 	while (slice_word(&parameters, &word))
-		for (i = 0; i < sizeof(known) / sizeof(*known); i++)
-			if (slice_equal_fold(word, known[i].name))
-				c->mechanisms |= known[i].bit;
+		c->mechanisms |= sasl_find(word);
 }
 
 /* `AUTH=PLAIN` is a draft's form of `AUTH PLAIN` that old servers still send along. */
@@ -158,39 +151,55 @@ static void put_helo(const struct smtp_client *c, struct buffer *line)
 	buffer_put(line, c->settings->helo);
 }
 
-static bool holds_nul(struct slice s)
+/* Saves a round trip where the line stays short: RFC 4954 section 4. */
+static bool goes_along(const struct buffer *line, size_t raw)
 {
-	return slice_find(s, '\0') < s.len;
+	return buffer_length(line) + 1 + BASE64_LENGTH(raw) + 2 <= COMMAND_MAX;
 }
 
-/* RFC 4616. A NUL inside would let the upstream read other names than were meant: not sent. */
 static void put_plain(const struct smtp_client *c, struct buffer *line)
 {
-	char text[LOGIN_MAX + PASSWORD_MAX + 2];
-	struct slice user = c->settings->user, password = c->settings->password;
-	struct buffer raw;
-
-	buffer_init(&raw, text, sizeof(text));
-	buffer_put(&raw, slice_bytes("", 1));
-	buffer_put(&raw, user);
-	buffer_put(&raw, slice_bytes("", 1));
-	buffer_put(&raw, password);
-	if (raw.overflow || holds_nul(user) || holds_nul(password))
-		line->overflow = true;
-	else
-		base64_encode(line, buffer_bytes(&raw));
-	secret_wipe(text, sizeof(text));
+	proof_put_plain(line, c->settings->user, c->settings->password);
 }
 
-/* Saves a round trip where the line stays short: RFC 4954 section 4. */
-static void put_initial_response(const struct smtp_client *c, struct buffer *line)
+static void put_initial_plain(const struct smtp_client *c, struct buffer *line)
 {
-	size_t secret = c->settings->user.len + c->settings->password.len + 2;
-
-	if (buffer_length(line) + 1 + BASE64_LENGTH(secret) + 2 > COMMAND_MAX)
+	if (!goes_along(line, proof_plain_length(c->settings->user, c->settings->password)))
 		return;
 	buffer_put_text(line, " ");
 	put_plain(c, line);
+}
+
+static void put_token(const struct smtp_client *c, struct buffer *line)
+{
+	proof_put_xoauth2(line, c->settings->user, c->settings->token);
+}
+
+static bool token_goes_along(const struct smtp_client *c, const struct buffer *line)
+{
+	return goes_along(line, proof_xoauth2_length(c->settings->user, c->settings->token));
+}
+
+static void put_initial_token(const struct smtp_client *c, struct buffer *line)
+{
+	if (!token_goes_along(c, line))
+		return;
+	buffer_put_text(line, " ");
+	put_token(c, line);
+}
+
+/* The exchange was begun when SCRAM was chosen: what is sent here is what both sides sign. */
+static void put_scram(const struct smtp_client *c, struct buffer *line)
+{
+	proof_scram_put_first(&c->scram, line);
+}
+
+static void put_initial_scram(const struct smtp_client *c, struct buffer *line)
+{
+	if (!goes_along(line, proof_scram_message(&c->scram).len + 3))
+		return;
+	buffer_put_text(line, " ");
+	put_scram(c, line);
 }
 
 static void put_user(const struct smtp_client *c, struct buffer *line)
@@ -227,7 +236,7 @@ static void put_recipient(const struct smtp_client *c, struct buffer *line)
 static enum sending send_command(const struct smtp_client *c, enum state state, struct buffer *out)
 {
 	const struct row *row = &rows[state];
-	char text[SMTP_LINE_MAX];
+	char text[SMTP_COMMAND_MAX];
 	struct buffer line;
 	enum sending sent;
 
@@ -344,22 +353,47 @@ static void nonsense(struct smtp_client *c, struct slice text, struct smtp_clien
 	fail(c, STAGE_PROTOCOL);
 }
 
-/* The best of what is offered and allowed; AT_FAILED when there is nothing. R42 */
+static bool is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!ascii_is_print(s.at[i]))
+			return false;
+	return true;
+}
+
+/*
+ * What is offered and allowed. SCRAM wants user and password prepared by the rules of Unicode (RFC 4013), which ASCII
+ * passes unchanged: others log in by something else where they can.
+ */
+static unsigned usable_mechanisms(const struct smtp_client *c)
+{
+	unsigned usable = c->mechanisms & c->settings->mechanisms;
+	unsigned others = usable & ~(unsigned)SASL_SCRAM_SHA_256;
+
+	if (others && !(is_ascii(c->settings->user) && is_ascii(c->settings->password)))
+		return others;
+	return usable;
+}
+
+/* The best of them; AT_FAILED when there is nothing. R42 */
 static enum state choose_mechanism(const struct smtp_client *c)
 {
 	static const struct mechanism {
 		enum smtp_mechanism bit;
 		enum state state;
 	} clear[] = {
-		{ SASL_CRAM_MD5, AT_CRAM }, { SASL_PLAIN, AT_PLAIN }, { SASL_LOGIN, AT_LOGIN },
+		{ SASL_SCRAM_SHA_256, AT_SCRAM }, { SASL_CRAM_MD5, AT_CRAM },
+		{ SASL_PLAIN, AT_PLAIN }, { SASL_LOGIN, AT_LOGIN },
 	}, tls[] = {
+		{ SASL_XOAUTH2, AT_TOKEN }, { SASL_SCRAM_SHA_256, AT_SCRAM },
 		{ SASL_PLAIN, AT_PLAIN }, { SASL_LOGIN, AT_LOGIN }, { SASL_CRAM_MD5, AT_CRAM },
 	};
 	const struct mechanism *order = c->secured ? tls : clear;
-	unsigned usable = c->mechanisms & c->settings->mechanisms;
+	size_t count = c->secured ? sizeof(tls) / sizeof(*tls) : sizeof(clear) / sizeof(*clear);
+	unsigned usable = usable_mechanisms(c);
 	size_t i;
 
-	for (i = 0; i < sizeof(clear) / sizeof(*clear); i++)
+	for (i = 0; i < count; i++)
 		if (usable & order[i].bit)
 			return order[i].state;
 	return AT_FAILED;
@@ -382,6 +416,8 @@ static void start_login(struct smtp_client *c)
 {
 	enum state state = choose_mechanism(c);
 
+	if (state == AT_SCRAM)
+		proof_scram_begin(&c->scram, c->settings->user, c->settings->nonce);
 	if (state == AT_FAILED)
 		fail_because(c, STAGE_AUTH, "no AUTH mechanism is offered that is allowed");
 	else
@@ -419,6 +455,83 @@ static void on_cram(struct smtp_client *c, struct slice text, struct smtp_client
 	event->type = SMTP_CLIENT_CHALLENGE;
 	event->challenge = slice_bytes(c->challenge, len);
 	go(c, AT_CHALLENGED);
+}
+
+/* A server that takes no initial response asks with an empty challenge. */
+static void on_scram(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
+{
+	const char *wrong;
+	size_t len;
+
+	text = slice_trim(text);
+	if (text.len == 0 && c->state == AT_SCRAM) {
+		go(c, AT_SCRAM_FIRST);
+		return;
+	}
+	if (!base64_decode(text, c->challenge, sizeof(c->challenge), &len)) {
+		nonsense(c, text, event);
+		return;
+	}
+	wrong = proof_scram_challenged(&c->scram, slice_bytes(c->challenge, len), c->settings->nonce);
+	if (wrong) {
+		fail_because(c, STAGE_AUTH, wrong);
+		return;
+	}
+	event->type = SMTP_CLIENT_PROVE;
+	event->scram = &c->scram;
+	go(c, AT_PROVING);
+}
+
+static void on_signature(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
+{
+	const char *wrong;
+	size_t len;
+
+	(void)event;
+	if (!base64_decode(slice_trim(text), c->challenge, sizeof(c->challenge), &len))
+		len = 0;
+	wrong = proof_scram_signed(&c->scram, slice_bytes(c->challenge, len));
+	if (wrong)
+		fail_because(c, STAGE_AUTH, wrong);
+	else
+		go(c, AT_SCRAM_END);
+}
+
+/* A 235 that came without it is worth nothing: anybody can say that. */
+static void on_unproved(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
+{
+	(void)text, (void)event;
+	fail_because(c, STAGE_AUTH, "the server did not prove that it knows our password");
+}
+
+/*
+ * 504 and 534 are about the mechanism: some servers offer what their accounts can't do. In TLS the next one is tried, once; in
+ * clear somebody on the way could have said so to be told the password. 535 is about the password, and a
+ * second try would be counted as a second guess.
+ */
+static void on_scram_refused(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
+{
+	bool mechanism = c->upstream.reply.code == 504 || c->upstream.reply.code == 534;
+
+	c->mechanisms &= ~(unsigned)SASL_SCRAM_SHA_256;
+	if (mechanism && c->secured && choose_mechanism(c) != AT_FAILED)
+		start_login(c);
+	else
+		refused(c, text, event);
+}
+
+/*
+ * What stands in the 334 that comes in answer to a token says why it is refused; the empty line then fetches the 535.
+ * A token that has not been sent yet is asked for.
+ */
+static void on_token(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
+{
+	static const struct slice command = SLICE("AUTH XOAUTH2");
+	const struct buffer line = { .tail = command.len, .size = command.len };
+	bool said = token_goes_along(c, &line) && slice_trim(text).len > 0;
+
+	(void)event;
+	go(c, said ? AT_TOKEN_REFUSED : AT_TOKEN_RESPONSE);
 }
 
 static void advance(struct smtp_client *c)
@@ -517,7 +630,7 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_TLS] = { .stage = STAGE_STARTTLS, .enter = enter_tls },
 
 	[AT_PLAIN] = { .stage = STAGE_AUTH, .command = "AUTH PLAIN",
-		.put_rest = put_initial_response,
+		.put_rest = put_initial_plain,
 		.on = { TO(AT_DONE), TO(AT_PLAIN_RESPONSE), REFUSED, REFUSED } },
 	[AT_PLAIN_RESPONSE] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_plain,
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
@@ -532,6 +645,23 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_CHALLENGED] = { .stage = STAGE_AUTH },
 	[AT_CRAM_RESPONSE] = { .stage = STAGE_AUTH,
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
+	[AT_SCRAM] = { .stage = STAGE_AUTH, .command = "AUTH SCRAM-SHA-256",
+		.put_rest = put_initial_scram,
+		.on = { DO(on_unproved), DO(on_scram), REFUSED, DO(on_scram_refused) } },
+	[AT_SCRAM_FIRST] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_scram,
+		.on = { DO(on_unproved), DO(on_scram), REFUSED, DO(on_scram_refused) } },
+	[AT_PROVING] = { .stage = STAGE_AUTH },
+	[AT_SCRAM_LAST] = { .stage = STAGE_AUTH,
+		.on = { DO(on_unproved), DO(on_signature), REFUSED, DO(on_scram_refused) } },
+	[AT_SCRAM_END] = { .stage = STAGE_AUTH, .command = "",
+		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
+	[AT_TOKEN] = { .stage = STAGE_AUTH, .command = "AUTH XOAUTH2",
+		.put_rest = put_initial_token,
+		.on = { TO(AT_DONE), DO(on_token), REFUSED, REFUSED } },
+	[AT_TOKEN_RESPONSE] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_token,
+		.on = { TO(AT_DONE), TO(AT_TOKEN_REFUSED), REFUSED, REFUSED } },
+	[AT_TOKEN_REFUSED] = { .stage = STAGE_AUTH, .command = "",
+		.on = { NONSENSE, NONSENSE, REFUSED, REFUSED } },
 
 	[AT_DONE] = { .stage = STAGE_MAIL, .enter = enter_done },
 	[AT_READY] = { .stage = STAGE_MAIL,
@@ -562,16 +692,19 @@ static const struct row rows[AT_FAILED + 1] = {
 
 static bool repeats_secret(const struct smtp_client *c, struct slice text)
 {
-	char memory[SMTP_LINE_MAX];
+	char memory[SMTP_COMMAND_MAX];
 	struct buffer sent;
 	bool found;
 
 	buffer_init(&sent, memory, sizeof(memory));
 	if (c->state == AT_LOGIN_PASSWORD)
 		put_password(c, &sent);
+	else if (c->state >= AT_TOKEN && c->state <= AT_TOKEN_REFUSED)
+		put_token(c, &sent);
 	else
 		put_plain(c, &sent);
-	found = echo_repeats(text, buffer_bytes(&sent)) || echo_repeats(text, c->settings->password);
+	found = echo_repeats(text, buffer_bytes(&sent)) || echo_repeats(text, c->settings->password) ||
+		echo_repeats(text, c->settings->token);
 	secret_wipe(memory, sizeof(memory));
 	return found;
 }
@@ -716,24 +849,41 @@ bool smtp_client_content_end(struct smtp_client *c, struct buffer *out, bool crl
 
 bool smtp_client_respond(struct smtp_client *c, struct buffer *out, struct slice hex)
 {
-	char text[LOGIN_MAX + 1 + 32], encoded[BASE64_LENGTH(sizeof(text)) + 2];
-	struct buffer raw, line;
+	char text[BASE64_LENGTH(LOGIN_MAX + 1 + 32) + 2];
+	struct buffer line;
 	enum sending sent;
 
 	if (c->state != AT_CHALLENGED)
 		return false;
-	buffer_init(&raw, text, sizeof(text));
-	buffer_put(&raw, c->settings->user);
-	buffer_put_text(&raw, " ");
-	buffer_put(&raw, hex);
-	buffer_init(&line, encoded, sizeof(encoded));
-	base64_encode(&line, buffer_bytes(&raw));
-	sent = raw.overflow ? SENDING_IMPOSSIBLE : sending_put(out, &line);
+	buffer_init(&line, text, sizeof(text));
+	proof_put_cram(&line, c->settings->user, hex);
+	sent = sending_put(out, &line);
 	if (sent == SENDING_IMPOSSIBLE)
 		fail_because(c, STAGE_AUTH, unsendable);
 	else if (sent == SENDING_DONE)
 		go(c, AT_CRAM_RESPONSE);
 	return sent != SENDING_NO_ROOM;
+}
+
+bool smtp_client_prove(struct smtp_client *c, struct buffer *out, const uint8_t proof[PROOF_KEY_SIZE],
+		       const uint8_t signature[PROOF_KEY_SIZE])
+{
+	char text[BASE64_LENGTH(PROOF_SERVER_MAX + 64) + 2];
+	struct buffer line;
+	enum sending sent;
+
+	if (c->state != AT_PROVING)
+		return false;
+	buffer_init(&line, text, sizeof(text));
+	proof_scram_put_last(&c->scram, &line, proof);
+	sent = sending_put(out, &line);
+	if (sent == SENDING_IMPOSSIBLE)
+		fail_because(c, STAGE_AUTH, unsendable);
+	if (sent != SENDING_DONE)
+		return sent != SENDING_NO_ROOM;
+	memcpy(c->scram.signature, signature, sizeof(c->scram.signature));
+	go(c, AT_SCRAM_LAST);
+	return true;
 }
 
 void smtp_client_quit(struct smtp_client *c)

@@ -1,5 +1,5 @@
 /*
- * The client's half of an SMTP session: greeting, EHLO, STARTTLS, AUTH (PLAIN, LOGIN, CRAM-MD5),
+ * The client's half of an SMTP session: greeting, EHLO, STARTTLS, AUTH (smtp/proof.h),
  * then any number of messages, pipelined where offered. Pure: see smtp/server.h for the manner. A
  * state is entered by sending; the reply to it is handled by the row of its state in one table.
  *
@@ -9,20 +9,26 @@
  * follows when the session can take the next message (between them, replies to what was pipelined
  * are swallowed, and a 354 that came all the same is answered with a lone dot).
  *
- * `out` needs room for one command when it is empty: SMTP_REPLY_MAX octets are enough.
+ * `out` needs room for one command when it is empty: SMTP_REPLY_MAX octets are enough, with a token
+ * SMTP_COMMAND_MAX.
  */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
 
+#include "base/base64.h"
 #include "base/buffer.h"
+#include "smtp/proof.h"
 #include "smtp/server.h"	/* enum smtp_mechanism */
 #include "smtp/upstream.h"	/* struct smtp_upstream_reply */
+
+#define SMTP_COMMAND_MAX	(BASE64_LENGTH(TOKEN_MAX + LOGIN_MAX + 32) + 32)	/* octets: AUTH with a token */
 
 enum smtp_client_event_type {
 	SMTP_CLIENT_MORE,	/* feed more */
 	SMTP_CLIENT_ROOM,	/* `out` is full: send, feed again (the input may be empty) */
 	SMTP_CLIENT_TLS,	/* drop input read so far, handshake, then smtp_client_secured */
 	SMTP_CLIENT_CHALLENGE,	/* event.challenge of CRAM-MD5: answer smtp_client_respond */
+	SMTP_CLIENT_PROVE,	/* event.scram: answer smtp_client_prove, at once or later */
 	SMTP_CLIENT_READY,	/* smtp_client_mail or smtp_client_quit may be called */
 	SMTP_CLIENT_RECIPIENT,	/* event.reply to recipient event.recipient, in order */
 	SMTP_CLIENT_CONTENT,	/* put the content into the stream, then smtp_client_content_end */
@@ -58,6 +64,7 @@ struct smtp_client_event {
 	unsigned recipient;			/* of RECIPIENT: index from 0 */
 	const struct smtp_upstream_reply *reply;	/* valid until the next call */
 	struct slice challenge;			/* decoded; valid until the answer */
+	const struct proof_scram *scram;	/* of PROVE; valid until the answer */
 };
 
 /* What does not change during a session; strings outlive it. */
@@ -67,6 +74,8 @@ struct smtp_client_settings {
 	bool secured;			/* TLS from the first byte */
 	unsigned mechanisms;		/* allowed by configuration; 0: no login */
 	struct slice user, password;	/* with mechanisms; none offered: fails at STAGE_AUTH */
+	struct slice nonce;		/* with SASL_SCRAM_SHA_256: of this session only */
+	struct slice token;		/* with SASL_XOAUTH2, in place of the password */
 };
 
 /* One message to send: the caller's, unchanged until SMTP_CLIENT_SENT. */
@@ -106,6 +115,7 @@ struct smtp_client {
 	struct smtp_client_transaction transaction;
 	struct upstream upstream;	/* the reply being read, then the last one */
 	char challenge[SMTP_REPLY_TEXT_MAX];	/* decoded */
+	struct proof_scram scram;
 };
 
 void smtp_client_init(struct smtp_client *c, const struct smtp_client_settings *settings);
@@ -131,6 +141,13 @@ bool smtp_client_content_end(struct smtp_client *c, struct buffer *out, bool crl
  * no room: call again; also when no answer is due.
  */
 bool smtp_client_respond(struct smtp_client *c, struct buffer *out, struct slice hex);
+/*
+ * SCRAM: ClientProof and ServerSignature for scram->message, of salt, iterations and the password (RFC 5802 section 3). False
+ * when `out` has no room: call again; also when no answer is due. A server that doesn't show that signature
+ * fails the login: it does not know the password, whoever it is.
+ */
+bool smtp_client_prove(struct smtp_client *c, struct buffer *out, const uint8_t proof[PROOF_KEY_SIZE],
+		       const uint8_t signature[PROOF_KEY_SIZE]);
 /* TLS is up: forgets all that was said before (RFC 3207 4.2). */
 void smtp_client_secured(struct smtp_client *c);
 /* Allowed after READY only; the next feed sends. */

@@ -8,6 +8,7 @@ static const struct {
 	const char *name;
 } names[] = {
 	{ SASL_PLAIN, "PLAIN" }, { SASL_LOGIN, "LOGIN" }, { SASL_CRAM_MD5, "CRAM-MD5" },
+	{ SASL_SCRAM_SHA_256, "SCRAM-SHA-256" }, { SASL_XOAUTH2, "XOAUTH2" },
 };
 
 #define NAMES	(sizeof names / sizeof names[0])

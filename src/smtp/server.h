@@ -15,7 +15,8 @@
 #include "smtp/reply.h"
 
 enum smtp_mechanism {		/* bits */
-	SASL_PLAIN = 1 << 0, SASL_LOGIN = 1 << 1, SASL_CRAM_MD5 = 1 << 2
+	SASL_PLAIN = 1 << 0, SASL_LOGIN = 1 << 1, SASL_CRAM_MD5 = 1 << 2,
+	SASL_SCRAM_SHA_256 = 1 << 3, SASL_XOAUTH2 = 1 << 4	/* as a client only */
 };
 /* "PLAIN", …; of one bit. */
 const char *smtp_mechanism_name(enum smtp_mechanism m);

@@ -44,10 +44,11 @@ bool scram_write(struct buffer *out, const struct trust_scram *s)
 	       base64_encode(out, octets(s->server, sizeof(s->server)));
 }
 
+static const struct slice client = SLICE("Client Key"), server = SLICE("Server Key");
+
 /* RFC 5802 section 3: StoredKey := H(HMAC(SaltedPassword, "Client Key")), ServerKey likewise. */
 bool scram_derive(struct trust_scram *s, struct slice password)
 {
-	static const struct slice client = SLICE("Client Key"), server = SLICE("Server Key");
 	uint8_t salted[DIGEST_SHA256_SIZE], key[DIGEST_SHA256_SIZE];
 	bool ok;
 
@@ -68,4 +69,23 @@ bool scram_check(const struct trust_scram *s, struct slice password)
 
 	secret_wipe(&typed, sizeof(typed));
 	return right;
+}
+
+bool scram_prove(const uint8_t salted[DIGEST_SHA256_SIZE], struct slice message, uint8_t proof[DIGEST_SHA256_SIZE],
+		 uint8_t signature[DIGEST_SHA256_SIZE])
+{
+	struct slice password = octets(salted, DIGEST_SHA256_SIZE);
+	uint8_t key[DIGEST_SHA256_SIZE], stored[DIGEST_SHA256_SIZE];
+	bool ok;
+
+	ok = digest_hmac(DIGEST_SHA256, password, server, key) &&
+	     digest_hmac(DIGEST_SHA256, octets(key, sizeof(key)), message, signature) &&
+	     digest_hmac(DIGEST_SHA256, password, client, key) &&
+	     digest_hash(DIGEST_SHA256, octets(key, sizeof(key)), stored) &&
+	     digest_hmac(DIGEST_SHA256, octets(stored, sizeof(stored)), message, proof);
+	for (size_t i = 0; ok && i < sizeof(key); i++)
+		proof[i] ^= key[i];
+	secret_wipe(key, sizeof(key));
+	secret_wipe(stored, sizeof(stored));
+	return ok;
 }

@@ -25,5 +25,11 @@ bool scram_write(struct buffer *out, const struct trust_scram *s);
 bool scram_derive(struct trust_scram *s, struct slice password);
 /* Costs one PBKDF2, right or wrong. */
 bool scram_check(const struct trust_scram *s, struct slice password);
+/*
+ * The client's half: ClientProof and ServerSignature for an AuthMessage, of the salted password (Hi() of RFC 5802
+ * section 2.2, digest_pbkdf2).
+ */
+bool scram_prove(const uint8_t salted[DIGEST_SHA256_SIZE], struct slice message, uint8_t proof[DIGEST_SHA256_SIZE],
+		 uint8_t signature[DIGEST_SHA256_SIZE]);
 
 #endif

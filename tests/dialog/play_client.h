@@ -12,8 +12,10 @@
 #include "smtp/client.h"
 
 #define PLAY_MAILS	4
-#define PLAY_ROOM	4096	/* octets of `out` */
+#define PLAY_ROOM	8192	/* octets of `out` */
 #define PLAY_HEX	"0123456789abcdef0123456789abcdef"
+#define PLAY_PROOF	"PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPP"	/* stand for what SHA-256 would make */
+#define PLAY_SIGNATURE	"SSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSS"
 
 struct play {
 	struct smtp_client_settings settings;
@@ -25,7 +27,7 @@ struct play {
 
 	struct smtp_client client;
 	unsigned mail_next;
-	bool ready, content, tls, challenged;	/* asked for */
+	bool ready, content, tls, challenged, proving;	/* asked for */
 	bool over;			/* FAILED or CLOSED */
 	bool secured;			/* by STARTTLS */
 	struct buffer in, out, sent, events;
@@ -37,7 +39,7 @@ static void play_start(struct play *p)
 {
 	smtp_client_init(&p->client, &p->settings);
 	p->mail_next = 0;
-	p->ready = p->content = p->tls = p->challenged = p->over = p->secured = false;
+	p->ready = p->content = p->tls = p->challenged = p->proving = p->over = p->secured = false;
 	buffer_init(&p->in, p->in_memory, sizeof(p->in_memory));
 	buffer_init(&p->out, p->out_memory, p->room);
 	buffer_init(&p->sent, p->sent_memory, sizeof(p->sent_memory));
@@ -85,6 +87,11 @@ static void play_take(struct play *p, const struct smtp_client_event *e)
 		break;
 	case SMTP_CLIENT_CHALLENGE:
 		p->challenged = true;
+		break;
+	case SMTP_CLIENT_PROVE:
+		play_must(e->scram->salt_len > 0 && e->scram->iterations >= SCRAM_ITERATIONS_MIN &&
+			  e->scram->iterations <= SCRAM_ITERATIONS_MAX, "asked for what is out of bounds");
+		p->proving = true;
 		break;
 	case SMTP_CLIENT_READY:
 		p->ready = true;
@@ -159,6 +166,9 @@ static bool play_act(struct play *p)
 		p->secured = true;
 	} else if (p->challenged) {
 		play_must(smtp_client_respond(&p->client, &p->out, hex), "no room to respond");
+	} else if (p->proving) {
+		play_must(smtp_client_prove(&p->client, &p->out, (const uint8_t *)PLAY_PROOF,
+					    (const uint8_t *)PLAY_SIGNATURE), "no room to prove");
 	} else if (p->content) {
 		play_content(p);
 	} else if (p->ready && p->mail_next < p->mail_count) {
@@ -168,7 +178,7 @@ static bool play_act(struct play *p)
 	} else {
 		return false;
 	}
-	p->ready = p->content = p->tls = p->challenged = false;
+	p->ready = p->content = p->tls = p->challenged = p->proving = false;
 	play_drive(p);
 	return true;
 }

@@ -7,7 +7,7 @@
  *
  * Words of a case:	starttls | secured | open | quit
  *			auth MECHANISM...	(user and password are `user` and `secret`)
- *			user TEXT | password TEXT
+ *			user TEXT | password TEXT | token TEXT
  *			room N			octets of `out` in the second round, 64 if not said
  *			mail SENDER SIZE RECIPIENT...	`<>` is the null sender; `100/8` for SIZE asks
  *						for 8BITMIME
@@ -18,6 +18,7 @@
 
 #include "play_client.h"
 #include "script.h"
+#include "smtp/sasl.h"
 
 #define RECIPIENTS	64
 #define SMALL_ROOM	64
@@ -36,19 +37,10 @@ static size_t small_room;
 
 static void word_auth(struct slice rest)
 {
-	static const struct {
-		struct slice name;
-		unsigned bit;
-	} known[] = {
-		{ SLICE("PLAIN"), SASL_PLAIN }, { SLICE("LOGIN"), SASL_LOGIN },
-		{ SLICE("CRAM-MD5"), SASL_CRAM_MD5 },
-	};
 	struct slice word;
 
 	while (slice_word(&rest, &word))
-		for (size_t i = 0; i < 3; i++)
-			if (slice_equal(word, known[i].name))
-				play.settings.mechanisms |= known[i].bit;
+		play.settings.mechanisms |= sasl_find(word);
 }
 
 static bool word_mail(struct slice rest)
@@ -97,6 +89,8 @@ static bool set_word(struct slice line)
 		play.settings.user = rest;
 	else if (slice_equal(word, SLICE_OF("password")))
 		play.settings.password = rest;
+	else if (slice_equal(word, SLICE_OF("token")))
+		play.settings.token = rest;
 	else if (slice_equal(word, SLICE_OF("starttls")))
 		play.settings.starttls = true;
 	else if (slice_equal(word, SLICE_OF("secured")))
@@ -114,6 +108,7 @@ static bool set_words(const struct script *s, const struct script_case *c)
 {
 	play.settings = (struct smtp_client_settings){
 		.helo = SLICE("gate.example"), .user = SLICE("user"), .password = SLICE("secret"),
+		.nonce = SLICE("nonce"),
 	};
 	play.mail_count = 0;
 	play.quit = play.open_content = false;

@@ -23,7 +23,12 @@ static void set(struct play *p, unsigned flags, size_t room)
 	p->settings = (struct smtp_client_settings){
 		.helo = SLICE("gate.example"), .user = SLICE("user"), .password = SLICE("secret"),
 		.starttls = flags & 1, .secured = flags & 2, .mechanisms = flags >> 2 & 7,
+		.nonce = SLICE("nonce"), .token = SLICE("0123456789token"),
 	};
+	/* In place of the other mechanisms, and beside PLAIN: */
+	if (flags & 128)
+		p->settings.mechanisms = flags & 4 ? SASL_XOAUTH2 :
+			SASL_SCRAM_SHA_256 | (flags & 8 ? SASL_PLAIN : 0u);
 	p->open_content = flags & 32;
 	p->quit = flags & 64;
 	p->room = room;
@@ -69,6 +74,7 @@ static void check_sent(const struct play *p)
 	} logins[] = {
 		{ SLICE("AUTH PLAIN"), SASL_PLAIN }, { SLICE("AUTH LOGIN"), SASL_LOGIN },
 		{ SLICE("AUTH CRAM-MD5"), SASL_CRAM_MD5 },
+		{ SLICE("AUTH SCRAM-SHA-256"), SASL_SCRAM_SHA_256 }, { SLICE("AUTH XOAUTH2"), SASL_XOAUTH2 },
 	};
 	struct slice sent = buffer_bytes(&p->sent);
 	size_t login = find(sent, SLICE_OF("AUTH ")), mail = find(sent, SLICE_OF("MAIL FROM"));
@@ -76,7 +82,7 @@ static void check_sent(const struct play *p)
 	play_must(sent.len <= SENT_MAX, "sent too much");
 	play_must(!p->settings.mechanisms || login <= mail, "mail without a login");
 	play_must(p->settings.mechanisms || login == sent.len, "a login without need");
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++)
 		if (!(p->settings.mechanisms & logins[i].bit))
 			play_must(find(sent, logins[i].command) == sent.len, "not allowed");
 	for (size_t i = 0; i < sent.len; i++)
@@ -97,7 +103,8 @@ static void check_told(const struct play *p)
 		sent += slice_starts(line, SLICE_OF("sent "));
 		if (slice_starts(line, SLICE_OF("failed auth")) &&
 		    (find(line, SLICE_OF("c2VjcmV0")) < line.len ||
-		     find(line, SLICE_OF("secret")) < line.len))
+		     find(line, SLICE_OF("secret")) < line.len ||
+		     find(line, SLICE_OF("0123456789token")) < line.len))
 			play_must(false, "the password is told");
 		for (size_t i = 0; i < line.len; i++)
 			play_must(ascii_is_print(line.at[i]), "told what can't be printed");

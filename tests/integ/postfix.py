@@ -82,7 +82,7 @@ base_dir = {base}/dovecot
 log_path = {base}/dovecot.log
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5
+auth_mechanisms = {mechanisms}
 default_internal_user = dovecot
 default_login_user = dovenull
 passdb {{
@@ -114,7 +114,7 @@ base_dir = {base}/dovecot
 log_path = {base}/dovecot.log
 ssl = no
 auth_allow_cleartext = yes
-auth_mechanisms = plain login cram-md5
+auth_mechanisms = {mechanisms}
 default_internal_user = dovecot
 default_login_user = dovenull
 passdb passwd-file {{
@@ -155,7 +155,8 @@ def root():
 class Postfix:
     """STARTTLS on .port, TLS from the start on .wrapped; hands mail to 127.0.0.1:sink."""
 
-    def __init__(self, top, name, ports, certs, sink, security="may", auth_only="no"):
+    def __init__(self, top, name, ports, certs, sink, security="may", auth_only="no",
+                 mechanisms="plain login cram-md5"):
         self.top = top
         self.base = pathlib.Path("/run") / name
         self.outside = top / f"run/{name}"
@@ -165,7 +166,7 @@ class Postfix:
             (self.outside / directory).mkdir(parents=True)
         shutil.chown(self.outside / "lib", 970, 970)
         values = {"base": self.base, "conf": self.base / "conf", "port": self.port, "wrapped": self.wrapped, "sink": sink,
-                  "security": security, "auth_only": auth_only}
+                  "security": security, "auth_only": auth_only, "mechanisms": mechanisms}
         self._write("conf/main.cf", MAIN_CF.format(**values))
         self._write("conf/master.cf", MASTER_CF.format(**values))
         old = self._run("dovecot", "--version").stdout.startswith("2.3")

@@ -19,6 +19,9 @@ static void names(void **unused)
 	assert_int_equal(sasl_find(slice_of("PLAIN")), SASL_PLAIN);
 	assert_int_equal(sasl_find(slice_of("login")), SASL_LOGIN);
 	assert_int_equal(sasl_find(slice_of("Cram-Md5")), SASL_CRAM_MD5);
+	assert_int_equal(sasl_find(slice_of("scram-SHA-256")), SASL_SCRAM_SHA_256);
+	assert_int_equal(sasl_find(slice_of("XOAUTH2")), SASL_XOAUTH2);
+	assert_int_equal(sasl_find(slice_of("SCRAM-SHA-256-PLUS")), 0);
 	assert_int_equal(sasl_find(slice_of("CRAM-MD")), 0);
 	assert_int_equal(sasl_find(slice_of("")), 0);
 	assert_string_equal(smtp_mechanism_name(SASL_CRAM_MD5), "CRAM-MD5");
