@@ -96,7 +96,7 @@ static void test_check(void **state)
 	assert_non_null(strstr(out, "listen main: [::1]:2525, "));
 	assert_non_null(strstr(out, "level 3 (auth=envelope=from): the envelope sender and From: must both be addresses of the account"));
 	assert_non_null(strstr(out, "accounts: 3 in accounts, 2 can log in; 1 devices, 1 peers\n"));
-	assert_non_null(strstr(out, "relay default: 127.0.0.1, ::1 port 2526, without TLS, login as office by PLAIN, LOGIN, CRAM-MD5, up to 4 connections\n"));
+	assert_non_null(strstr(out, "relay default: 127.0.0.1, ::1 port 2526, without TLS, login as office by PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256, up to 4 connections\n"));
 	assert_non_null(strstr(out, "spool: spool, at most 64M; messages up to 30M; the directory will be made\n"));
 	assert_non_null(strstr(out, "retry after 1m, 5m; given up after 2d\n"));
 	assert_non_null(strstr(out, "return mail: from postmaster@test-sample.jp, envelope <>, or its own address where that is refused, in Japanese and English\n"));

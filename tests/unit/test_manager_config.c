@@ -93,7 +93,7 @@ static void test_good(void **state)
 	assert_int_equal(r->host_count, 2);
 	assert_string_equal(r->host[1], "::1");
 	assert_int_equal(r->port, 2526);
-	assert_int_equal(r->mechanisms, SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5);
+	assert_int_equal(r->mechanisms, SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256);
 	assert_string_equal(r->user, "office");
 	assert_string_equal(r->password, "geheim");
 	assert_int_equal(c->relay.retry_count, 2);
@@ -232,7 +232,7 @@ static const struct {
 	{ 22, "pop_window = 600", "s.ini:22: pop_window = 600: a time is a number with s, m, h or d behind it" },
 	{ 22, "pop_wait = 11s", "s.ini:22: pop_wait = 11s: must be 0 to 10s" },
 	{ 22, "auth = none", "s.ini:22: auth = none, yet there is a user" },
-	{ 22, "auth = digest-md5", "s.ini:22: auth = digest-md5: must be auto | plain | login | cram-md5 | none" },
+	{ 22, "auth = digest-md5", "s.ini:22: auth = digest-md5: must be auto | plain | login | cram-md5 | scram-sha-256 | none" },
 	{ 22, "connections = 65", "s.ini:22: connections = 65: must be 1 to 64" },
 	{ 23, "", "s.ini:24: a password without user" },
 	{ 23, "user =", "s.ini:23: user is empty" },
