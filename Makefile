@@ -24,7 +24,9 @@ endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
 	-Wformat=2 -Wconversion -Wno-sign-conversion
-FLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DSEKIMORI_VERSION='"$(VERSION)"' -Isrc -include $(BUILD)/config.h $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
+# See base/clock.h: before when a clock is certainly wrong.
+FLOOR := $(if $(SOURCE_DATE_EPOCH),-DCLOCK_FLOOR='INT64_C($(SOURCE_DATE_EPOCH))')
+FLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DSEKIMORI_VERSION='"$(VERSION)"' $(FLOOR) -Isrc -include $(BUILD)/config.h $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS  := -lmbedtls -lmbedx509 -lmbedcrypto -linih
 
 # A feature that is left out leaves its files out, and their tests.

@@ -5,12 +5,25 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/*
+ * 2026-11-01 in seconds since 1970: this source was not there before, so a clock that says so is wrong. Raised with each
+ * release; SOURCE_DATE_EPOCH takes its place where a packager sets it. A constant, so that two builds are alike.
+ */
+#ifndef CLOCK_FLOOR
+#define CLOCK_FLOOR	INT64_C(1793491200)
+#endif
 
 /* Milliseconds since some fixed point; never goes back. */
 int64_t clock_monotonic(void);
 /* Seconds since 1970-01-01 UTC; may step. */
 int64_t clock_wall(void);
+static inline bool clock_is_sane(int64_t wall)
+{
+	return wall >= CLOCK_FLOOR;
+}
 /* Offset of local time from UTC at `wall`, in minutes east. */
 int clock_zone(int64_t wall);
 

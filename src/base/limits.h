@@ -64,11 +64,13 @@
 #define HOSTS_MAX		4	/* hosts of one relay */
 #define DOMAINS_MAX		32	/* our own mail domains */
 #define NETWORKS_MAX		64	/* rows of one address list */
+#define TLS_SAVED_MAX	HOSTS_MAX	/* sessions kept for resumption: one for each host of a relay, some 2 KiB each */
 #define RESOLVED_MAX		8	/* addresses kept of one name */
 
 /* Logs and errors */
 #define LOG_LINE_MAX		1000	/* octets: OpenWrt's logd cuts at 1024 with its own prefix */
 #define LOG_VALUE_MAX		128	/* octets of one value from outside in a log line, before quoting */
+#define LOG_REASON_MAX		320	/* octets of a reason in our own words, with some of a peer in it */
 #define FAULT_MAX		400	/* octets of an error text for a person */
 
 #endif

@@ -89,11 +89,11 @@ static void quote(struct buffer *out, char c)
 		buffer_putf(out, "\\x%c%c", hex[octet >> 4], hex[octet & 15]);
 }
 
-void record_text(struct record *r, const char *key, struct slice value)
+static void add_text(struct record *r, const char *key, struct slice value, size_t most)
 {
 	/* Each octet as \xHH, quotes, the dots, and buffer_putf's NUL. */
-	char memory[4 * LOG_VALUE_MAX + 2 + 3 + 1];
-	struct slice kept = slice_first(value, LOG_VALUE_MAX);
+	char memory[4 * LOG_REASON_MAX + 2 + 3 + 1];
+	struct slice kept = slice_first(value, most);
 	bool bare = is_bare(kept);
 	struct buffer out;
 
@@ -107,6 +107,16 @@ void record_text(struct record *r, const char *key, struct slice value)
 	if (!bare)
 		buffer_put_text(&out, "\"");
 	add_field(r, key, buffer_bytes(&out));
+}
+
+void record_text(struct record *r, const char *key, struct slice value)
+{
+	add_text(r, key, value, LOG_VALUE_MAX);
+}
+
+void record_reason(struct record *r, const char *key, struct slice value)
+{
+	add_text(r, key, value, LOG_REASON_MAX);
 }
 
 void record_seconds(struct record *r, const char *key, int64_t ms)

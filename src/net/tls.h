@@ -1,6 +1,8 @@
 /*
- * TLS by mbedTLS 2.28 or 3.6; the only file that knows it, besides base/digest.c. A context (certificate and key, or
- * CA and rules) is counted: connections that use it keep it alive after a reload has replaced it.
+ * TLS by mbedTLS 2.28 or 3.6, which nobody knows besides the files of net/tls, base/digest.c and base/secret.c. A context
+ * (certificate and key, or CA and rules) is counted: connections that use it keep it alive after a reload has replaced it. Contexts
+ * with the same CA file share what was read of it. A client's context remembers the last session of each server, in memory
+ * only, to be resumed; a session was verified under the very rules of its context.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H
@@ -35,6 +37,8 @@ struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct 
  * 1.2 server with an RSA certificate while it offers 1.3 as well; see tls_wants_12_retry.
  */
 void tls_context_only_12(struct tls_context *c);
+/* Wall time at which our own certificate, the first of its file, ends; INT64_MAX without one. */
+int64_t tls_context_valid_to(const struct tls_context *c);
 void tls_context_hold(struct tls_context *c);
 void tls_context_release(struct tls_context *c);	/* NULL is ignored */
 
@@ -60,6 +64,8 @@ void tls_shutdown(struct tls *t);
 /* "TLSv1.3", and the cipher's name; after the handshake. */
 const char *tls_version(const struct tls *t);
 const char *tls_cipher(const struct tls *t);
+/* A saved session was taken up: no certificates were exchanged; after the handshake. */
+bool tls_resumed(const struct tls *t);
 /* Why it failed, for a person: "certificate is for mail.example, not smtp.example"; empty when it did not. */
 const char *tls_error(const struct tls *t);
 /* True when the handshake failed as that of 3.6.6 does: tls_context_only_12, and once again to the same host. */

@@ -64,7 +64,7 @@ static void mark_down(struct relay *r, unsigned route, const char *words, bool l
 	if (login)
 		record_word(&line, "alarm", "upstream-login");
 	record_seconds(&line, "retry", delay);
-	record_text(&line, "error", slice_of(words));
+	record_reason(&line, "error", slice_of(words));
 	log_record(login ? SEVERITY_ERR : SEVERITY_WARNING, &line);
 }
 

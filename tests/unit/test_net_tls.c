@@ -427,6 +427,143 @@ static void test_context_outlives(void **state)
 	tls_context_release(NULL);
 }
 
+/* A connection between the two; what is said over it brings the tickets of TLS 1.3. */
+static void connect_once(struct tls_context *server, struct tls_context *client, const char *name, bool expected)
+{
+	struct session s;
+
+	tls_context_hold(server);
+	tls_context_hold(client);
+	open_session(&s, server, client, name);
+	shake(&s);
+	if (s.client_end != 0)
+		fail_msg("%s", tls_error(s.client));
+	exchange(s.server, s.fds[0], s.client, "220 here");
+	exchange(s.client, s.fds[1], s.server, "EHLO there");
+	if (tls_resumed(s.client) != expected)
+		fail_msg("%s: %sresumed", name, expected ? "not " : "");
+	close_session(&s);
+}
+
+static void test_resumption(void **state)
+{
+	char pin[128];
+
+	(void)state;
+	need_certificates();
+	fingerprint("rsa", pin, sizeof(pin), false);
+	for (int i = 0; i < 4; i++) {
+		struct tls_context *server = server_context("rsa"), *other = server_context("rsa");
+		struct tls_context *client = client_context(i & 1 ? NULL : "ca.pem", i & 1 ? pin : NULL, false);
+
+		if (i & 2)
+			tls_context_only_12(client);
+		connect_once(server, client, "mail.example", false);
+		for (int k = 0; k < 3; k++)
+			connect_once(server, client, k == 1 ? "Mail.Example." : "mail.example", true);
+		/* A server that has forgotten its keys is met afresh, and taken up again. */
+		connect_once(other, client, "mail.example", false);
+		connect_once(other, client, "mail.example", true);
+		if (i == 0) {
+			tls_context_only_12(client);
+			connect_once(other, client, "mail.example", !HAS_13);
+		}
+		tls_context_release(server);
+		tls_context_release(other);
+		tls_context_release(client);
+	}
+}
+
+/* A session is of one name and one context: neither a name that wasn't verified nor other rules can have it. */
+static void test_resumption_keeps_the_rules(void **state)
+{
+	struct tls_context *server, *client, *stranger, *later;
+	struct session s;
+
+	(void)state;
+	need_certificates();
+	server = server_context("good");
+	client = client_context("ca.pem", NULL, false);
+	stranger = client_context("stranger.pem", NULL, false);
+	connect_once(server, client, "mail.example", false);
+	connect_once(server, client, "x.wild.example", false);
+	connect_once(server, client, "x.wild.example", true);
+	connect_once(server, client, "mail.example", true);
+	for (int i = 0; i < 2; i++) {		/* a failed one saves nothing */
+		tls_context_hold(server);
+		tls_context_hold(client);
+		open_session(&s, server, client, "other.example");
+		shake(&s);
+		assert_int_equal(s.client_end, TLS_FAILED);
+		assert_false(tls_resumed(s.client));
+		close_session(&s);
+		tls_context_hold(server);
+		tls_context_hold(stranger);
+		open_session(&s, server, stranger, "mail.example");
+		shake(&s);
+		assert_int_equal(s.client_end, TLS_FAILED);
+		close_session(&s);
+	}
+	/* After a reload nothing is left. */
+	later = client_context("ca.pem", NULL, false);
+	connect_once(server, later, "mail.example", false);
+	/* More names than rows: the oldest gives way, and nothing grows. */
+	for (int i = 0; i < 3 * TLS_SAVED_MAX; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "n%d.wild.example", i);
+		connect_once(server, later, name, false);
+		connect_once(server, later, name, true);
+	}
+	connect_once(server, later, "mail.example", false);
+	tls_context_release(server);
+	tls_context_release(client);
+	tls_context_release(stranger);
+	tls_context_release(later);
+}
+
+/* A handshake that fails with a session offered takes it along: the next one is a full one. */
+static void test_resumption_that_fails(void **state)
+{
+	struct tls_context *server, *client;
+	struct session s;
+
+	(void)state;
+	need_certificates();
+	server = server_context("good");
+	client = client_context("ca.pem", NULL, false);
+	connect_once(server, client, "mail.example", false);
+	tls_context_hold(server);
+	tls_context_hold(client);
+	open_session(&s, server, client, "mail.example");
+	assert_int_equal(tls_handshake(s.client), TLS_WANT_READ);
+	shutdown(s.fds[1], SHUT_WR);
+	while (is_under_way(s.client_end = tls_handshake(s.client)))
+		wait_for(s.fds[0], POLLIN);
+	assert_int_equal(s.client_end, TLS_FAILED);
+	close_session(&s);
+	connect_once(server, client, "mail.example", false);
+	tls_context_release(server);
+	tls_context_release(client);
+}
+
+static void test_valid_to(void **state)
+{
+	struct tls_context *good, *expired, *client;
+
+	(void)state;
+	need_certificates();
+	good = server_context("good");
+	expired = server_context("expired");
+	client = client_context("ca.pem", NULL, false);
+	assert_int_equal(tls_context_valid_to(good), INT64_C(2366841600));	/* 2045-01-01 */
+	assert_int_equal(tls_context_valid_to(expired), INT64_C(1612310400));	/* 2021-02-03 */
+	assert_int_equal(tls_context_valid_to(client), INT64_MAX);
+	tls_context_release(good);
+	tls_context_release(expired);
+	tls_context_release(client);
+}
+
 /* The other library as server, TLS 1.2 only, RSA: what mbedTLS 3.6.6 stumbles over. */
 static pid_t start_s_server(uint16_t port)
 {
@@ -559,6 +696,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_server_faults, count, compare),
 		cmocka_unit_test_setup_teardown(test_client_faults, count, compare),
 		cmocka_unit_test_setup_teardown(test_context_outlives, count, compare),
+		cmocka_unit_test_setup_teardown(test_resumption, count, compare),
+		cmocka_unit_test_setup_teardown(test_resumption_keeps_the_rules, count, compare),
+		cmocka_unit_test_setup_teardown(test_resumption_that_fails, count, compare),
+		cmocka_unit_test_setup_teardown(test_valid_to, count, compare),
 		cmocka_unit_test_setup_teardown(test_openssl_12_rsa, count, compare),
 	};
 
