@@ -109,6 +109,9 @@ static bool set_name(struct tls *t, const char *name)
 		s.len--;
 	if (s.len == 0 || !slice_copy(s, t->name, sizeof(t->name)))
 		return false;
+	/* As one writes it or another, it is one name; 3.6 resumes no session whose name differs in case. */
+	for (char *c = t->name; *c; c++)
+		*c = ascii_fold(*c);
 	t->is_client = true;
 	t->address_len = parse_address(t->name, t->address);
 	mbedtls_ssl_set_verify(&t->ssl, tls_verify, t);

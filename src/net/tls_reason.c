@@ -187,7 +187,7 @@ static void explain_untrusted(struct tls *t, const mbedtls_x509_crt *crt, const 
 	}
 	buffer_init(&b, issuer, sizeof(issuer));
 	put_common_name(&b, &crt->issuer);
-	tls_complain(t, "%s is from a CA that is not in the CA file (tls_ca): %.*s", whose,
+	tls_complain(t, "%s is from a CA that is not in the CA file: %.*s", whose,
 		     SLICE_ARGS(buffer_bytes(&b)));
 }
 

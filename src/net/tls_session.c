@@ -23,7 +23,7 @@ static void forget(struct tls_saved *row)
 static struct tls_saved *find(struct tls_context *c, const char *name)
 {
 	for (size_t i = 0; i < TLS_SAVED_MAX; i++)
-		if (c->saved[i].used && slice_equal_fold(slice_of(c->saved[i].name), slice_of(name)))
+		if (c->saved[i].used && strcmp(c->saved[i].name, name) == 0)
 			return &c->saved[i];
 	return NULL;
 }
