@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "base/clock.h"
+#include "manager/alarms.h"
 #include "manager/commands.h"
 #include "manager/config.h"
 #include "mail/report.h"
@@ -87,6 +90,27 @@ static void print_listen(const struct ingest_listen *l)
 	putchar('\n');
 }
 
+static void print_end(const struct tls_context *c)
+{
+	int64_t until = tls_context_valid_to(c), days = alarm_days(clock_wall(), until);
+	time_t t = (time_t)until;
+	char date[16] = "?";
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm))
+		strftime(date, sizeof(date), "%Y-%m-%d", &tm);
+	printf("until %s, %" PRId64 " days left%s", date, days, days < ALARM_DAYS ? ": RENEW IT" : "");
+}
+
+static void print_certificate(const struct config *c)
+{
+	if (!c->ingest.tls)
+		return;
+	printf("certificate: %s, ", c->certificate);
+	print_end(c->ingest.tls);
+	putchar('\n');
+}
+
 static void print_trust(const struct config *c)
 {
 	unsigned logins = 0;
@@ -126,6 +150,10 @@ static void print_route(const struct relay_route *r)
 	if (r->tls_name[0])
 		printf(" (certificate for %s)", r->tls_name);
 	print_login(r);
+	if (r->context && tls_context_valid_to(r->context) != INT64_MAX) {
+		fputs(", with a certificate of our own ", stdout);
+		print_end(r->context);
+	}
 	printf(", up to %u connections", r->connections);
 	for (unsigned i = 0; i < r->domain_count; i++)
 		printf("%s%s", i ? ", " : "; for recipients in ", r->domains[i]);
@@ -169,6 +197,7 @@ static void print_summary(const struct config *c)
 	putchar('\n');
 	for (unsigned i = 0; i < c->ingest.listen_count; i++)
 		print_listen(&c->ingest.listen[i]);
+	print_certificate(c);
 	print_trust(c);
 	for (unsigned i = 0; i < c->relay.route_count; i++)
 		print_route(&c->relay.routes[i]);

@@ -22,6 +22,7 @@ struct control_house {
 	const struct ingest *ingest;
 	struct relay *relay;
 	int64_t started;		/* wall, seconds */
+	int64_t certificate_until;	/* wall, seconds: the end of our own; INT64_MAX: there is none */
 	/* Reads the files again: true when all was taken; `f` says why not. */
 	bool (*reload)(void *context, struct fault *f);
 	void *context;

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "manager/alarms.h"
 #include "manager/commands.h"
 #include "manager/config.h"
 #include "manager/control.h"
@@ -44,6 +45,7 @@ struct daemon {
 	struct config *config;
 	struct config *retired;		/* replaced ones that somebody still uses */
 	struct watch signals;
+	struct alarms alarms;
 	bool foreground;
 	int64_t closing;		/* ms when it has to be over; 0: not closing */
 	bool reload_due;
@@ -112,8 +114,10 @@ static bool apply(struct daemon *d, struct config *c, struct fault *f)
 {
 	if (!ingest_apply(d->ingest, &c->ingest, f))
 		return false;
-	if (relay_apply(d->house.relay, &c->relay))
+	if (relay_apply(d->house.relay, &c->relay)) {
+		d->house.certificate_until = c->ingest.tls ? tls_context_valid_to(c->ingest.tls) : INT64_MAX;
 		return true;
+	}
 	if (d->config)
 		ingest_apply(d->ingest, &d->config->ingest, f);
 	return fault_set(f, STATUS_TEMPORARY, "no memory for the relays");
@@ -304,6 +308,12 @@ static void keep_memory_lean(void)
 #endif
 }
 
+static bool watch_certificates(struct daemon *d, struct fault *f)
+{
+	return alarms_start(&d->alarms, d->house.loop, &d->config) ? true :
+	       fault_set(f, STATUS_TEMPORARY, "no room to watch certificates");
+}
+
 static bool start(struct daemon *d, const char *path, struct fault *f)
 {
 	struct rlimit no_core = { 0, 0 };
@@ -317,6 +327,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!d->config)
 		return false;
 	open_log(d, d->config);
+	alarm_clock(clock_wall());
 	get_descriptors(d);
 	if (!get_memory(d, f))
 		return false;
@@ -325,7 +336,8 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	    !rights_drop(d->config->user, d->config->control, f))
 		return false;
 	try_reload(d);
-	return start_helpers(d, f) && open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f);
+	return start_helpers(d, f) && open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f) &&
+	       watch_certificates(d, f);
 }
 
 static void serve(struct daemon *d)

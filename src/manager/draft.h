@@ -42,7 +42,7 @@ struct draft_device {
 
 struct draft_relay {
 	struct relay_route route;
-	char ca[256], pin[96], password_file[256];
+	char ca[256], pin[96], certificate[256], key[256], password_file[256];
 	uint8_t auth;				/* enum smtp_mechanism, all that may be used */
 	/* Read and checked, for what is not built yet. */
 	char credentials_file[256], pop_host[HOST_MAX + 1], pop_user[LOGIN_MAX + 1], pop_password_file[256];

@@ -227,6 +227,8 @@ static const struct setting_row relay_rows[] = {
 	{ "tls_name", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.tls_name), .check = check_host },
 	{ "tls_ca", "/etc/ssl/certs/ca-certificates.crt", KIND_TEXT, 0, FIELD(struct draft_relay, ca) },
 	{ "tls_pin", "", KIND_TEXT, 0, FIELD(struct draft_relay, pin), .check = check_pin },
+	{ "tls_certificate", "", KIND_TEXT, 0, FIELD(struct draft_relay, certificate) },
+	{ "tls_key", "", KIND_TEXT, 0, FIELD(struct draft_relay, key) },
 	{ "auth", "auto", KIND_WORD, 0, FIELD(struct draft_relay, auth), .words = relay_auths },
 	{ "user", NULL, KIND_TEXT, 0, FIELD(struct draft_relay, route.user), .check = check_print },
 	{ "password", NULL, KIND_TEXT, SETTING_SECRET, FIELD(struct draft_relay, route.password), .check = check_print },

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "manager/alarms.h"
 
 /* Octets of a value shown in a listing. */
 #define SHOWN_MAX	400
@@ -123,6 +124,21 @@ static void status_counters(const struct control_house *h, bool json, struct buf
 			    rows[n].name, rows[n].value);
 }
 
+static void status_certificate(const struct control_house *h, bool json, struct buffer *out)
+{
+	int64_t days = alarm_days(clock_wall(), h->certificate_until);
+	char until[32];
+
+	if (h->certificate_until == INT64_MAX)
+		return;
+	if (json)
+		buffer_putf(out, "\"certificate\":{\"until\":%" PRId64 ",\"days\":%" PRId64 "},",
+			    h->certificate_until, days);
+	else
+		buffer_putf(out, "certificate: until %s, %" PRId64 " days left%s\n",
+			    time_text(h->certificate_until, until), days, days < ALARM_DAYS ? ": renew it" : "");
+}
+
 void listing_status(const struct control_house *h, bool json, struct buffer *out)
 {
 	uint64_t used, budget;
@@ -138,7 +154,9 @@ void listing_status(const struct control_house *h, bool json, struct buffer *out
 			    " KiB of %" PRIu64 " KiB\nsince start: ", SEKIMORI_VERSION, time_text(h->started, since),
 			    ingest_counters(h->ingest)->open_sessions, spool_count(h->spool), used / 1024, budget / 1024);
 	status_counters(h, json, out);
-	buffer_put_text(out, json ? "},\"relays\":[" : "\n");
+	buffer_put_text(out, json ? "}," : "\n");
+	status_certificate(h, json, out);
+	buffer_put_text(out, json ? "\"relays\":[" : "");
 	for (unsigned n = 0; n < relay_route_count(h->relay); n++) {
 		struct relay_status s;
 

@@ -204,22 +204,64 @@ static void strip_colons(char *text)
 	*out = '\0';
 }
 
+static bool refuse_without_tls(struct draft *d, struct draft_block *b)
+{
+	const struct draft_relay *r = b->relay;
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "tls_pin", r->pin }, { "tls_name", r->route.tls_name }, { "tls_certificate", r->certificate },
+		{ "tls_key", r->key },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].value[0])
+			return draft_refuse(d, b, rows[i].key, "%s has no effect with tls = none", rows[i].key);
+	return true;
+}
+
+static bool check_own_certificate(struct draft *d, struct draft_block *b)
+{
+	const struct draft_relay *r = b->relay;
+
+	if (!r->certificate[0] != !r->key[0])
+		return draft_refuse(d, b, r->key[0] ? "tls_key" : "tls_certificate",
+				    "tls_certificate and tls_key go together");
+	if (r->key[0] && text_others(r->key) > 0)
+		return draft_refuse(d, b, "tls_key", "%s is open to others: chmod 640 %s", r->key, r->key);
+	return true;
+}
+
+/* Faults of files begin with the file's name: the key of its line. */
+static const char *blame(const struct draft_relay *r, const struct fault *f)
+{
+	struct slice text = slice_of(f->text);
+
+	if (r->key[0] && slice_starts_fold(text, slice_of(r->key)))
+		return "tls_key";
+	if (r->certificate[0] && slice_starts_fold(text, slice_of(r->certificate)))
+		return "tls_certificate";
+	return r->pin[0] ? "tls_pin" : "tls_ca";
+}
+
 static bool assemble_tls(struct draft *d, struct draft_block *b)
 {
 	struct draft_relay *r = b->relay;
-	const struct tls_client_rules rules = { .ca = r->pin[0] ? NULL : r->ca, .pin = r->pin };
+	const struct tls_client_rules rules = { .ca = r->pin[0] ? NULL : r->ca, .pin = r->pin,
+						.certificate = r->certificate, .key = r->key };
 	struct fault own = { .text = "" };
 
-	if (r->route.tls == TLS_USE_NONE && (r->pin[0] || r->route.tls_name[0]))
-		return draft_refuse(d, b, r->pin[0] ? "tls_pin" : "tls_name", "%s has no effect with tls = none",
-				    r->pin[0] ? "tls_pin" : "tls_name");
-	if (r->route.tls == TLS_USE_NONE || !d->network)
+	if (r->route.tls == TLS_USE_NONE)
+		return refuse_without_tls(d, b);
+	if (!d->network)
 		return true;
+	if (!check_own_certificate(d, b))
+		return false;
 	strip_colons(r->pin);
 	r->route.context = tls_client_new(&rules, &own);
 	if (r->route.context)
 		return true;
-	return draft_refuse(d, b, r->pin[0] ? "tls_pin" : "tls_ca", "%s", own.text);
+	return draft_refuse(d, b, blame(r, &own), "%s", own.text);
 }
 
 static bool check_purpose(struct draft *d, struct draft_block *b)

@@ -269,7 +269,7 @@ static const struct {
 	uint8_t alert;
 	const char *words;
 } alerts[] = {
-	{ 40, "no agreement (handshake_failure): it may want other ciphers, or a client certificate (tls_certificate)" },
+	{ 40, "no version of TLS or cipher in common: 1.2 or later with ECDHE and an AEAD is needed (handshake_failure)" },
 	{ 42, "our certificate is bad (bad_certificate)" },
 	{ 43, "our certificate is of a kind it doesn't take (unsupported_certificate)" },
 	{ 44, "our certificate was revoked (certificate_revoked)" },

@@ -354,7 +354,9 @@ static bool act(struct courier *c, const struct smtp_client_event *e)
 		stream_write(&c->stream);
 		return !stream_has_output(&c->stream);
 	case SMTP_CLIENT_TLS:
-		if (!shake(c))
+		if (stream_input(&c->stream).len > 0)	/* R34: an injection, or a server that nobody can trust in */
+			host_failed(c, "the server's 220 to STARTTLS had more behind it, in clear: is somebody on the way?");
+		else if (!shake(c))
 			host_failed(c, "no memory for TLS");
 		return false;
 	case SMTP_CLIENT_CHALLENGE:

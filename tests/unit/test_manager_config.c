@@ -224,6 +224,12 @@ static const struct {
 	{ 22, "tls = none\ntls_name = a.jp", "s.ini:23: tls_name has no effect with tls = none" },
 	{ 22, "tls_ca = nowhere", "s.ini:22: nowhere: No such file or directory" },
 	{ 22, "tls_pin = 0123", "s.ini:22: tls_pin = 0123: must be 64 hex digits" },
+	{ 22, "tls = none\ntls_key = a.key", "s.ini:23: tls_key has no effect with tls = none" },
+	{ 22, "tls = none\ntls_certificate = a.pem", "s.ini:23: tls_certificate has no effect with tls = none" },
+	{ 22, "tls_key = secret", "s.ini:22: tls_certificate and tls_key go together" },
+	{ 22, "tls_certificate = a.pem", "s.ini:22: tls_certificate and tls_key go together" },
+	{ 22, "tls_certificate = nowhere.pem\ntls_key = nowhere.key", "s.ini:22: nowhere.pem: No such file or directory" },
+	{ 22, "tls_certificate = s.ini\ntls_key = s.ini", "s.ini:23: s.ini is open to others: chmod 640 s.ini" },
 	{ 22, "bind = eth0", "s.ini:22: bind = eth0: not a numeric address" },
 	{ 22, "credentials = sender", "s.ini:22: credentials = sender is not available in this version" },
 	{ 22, "credentials = client", "s.ini:22: credentials = client is not available in this version" },
@@ -293,7 +299,7 @@ static void test_bad(void **state)
 static void test_empty_allowed(void **state)
 {
 	static const char *const keys[] = {
-		"tls_name =", "tls_pin =", "bind =", "pop_host =  ; default: host", "pop_user =", "pop_password_file ="
+		"tls_name =", "tls_pin =", "tls_certificate =", "tls_key =", "bind =", "pop_host =  ; default: host", "pop_user =", "pop_password_file ="
 	};
 
 	(void)state;

@@ -1,0 +1,57 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "manager/alarms.h"
+
+#define DAY	INT64_C(86400)
+#define NOW	(CLOCK_FLOOR + 100 * DAY)
+
+static void test_days(void **state)
+{
+	static const struct { int64_t left, days; } rows[] = {
+		{ 0, 0 }, { 1, 0 }, { DAY - 1, 0 }, { DAY, 1 }, { 14 * DAY - 1, 13 }, { 14 * DAY, 14 },
+		{ -1, -1 }, { -DAY, -1 }, { -DAY - 1, -2 }, { INT64_C(4000000000), 46296 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(alarm_days(NOW, NOW + rows[i].left), rows[i].days);
+}
+
+static void test_due(void **state)
+{
+	static const struct { int64_t now, until, last; bool due; } rows[] = {
+		{ NOW, INT64_MAX, 0, false },
+		{ NOW, NOW + 14 * DAY, 0, false },
+		{ NOW, NOW + 14 * DAY - 1, 0, true },
+		{ NOW, NOW + 1, 0, true },
+		{ NOW, NOW - 100 * DAY, 0, true },
+		/* Once a day. */
+		{ NOW, NOW + DAY, NOW, false },
+		{ NOW, NOW + DAY, NOW - DAY + 1, false },
+		{ NOW, NOW + DAY, NOW - DAY, true },
+		/* The clock was set back: the last line is in the future. */
+		{ NOW, NOW + DAY, NOW + 1, true },
+		/* A clock of 1970 says nothing about certificates. */
+		{ 0, 1, 0, false },
+		{ CLOCK_FLOOR - 1, CLOCK_FLOOR, 0, false },
+		{ CLOCK_FLOOR, CLOCK_FLOOR, 0, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (alarm_is_due(rows[i].now, rows[i].until, rows[i].last) != rows[i].due)
+			fail_msg("row %zu", i);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_days), cmocka_unit_test(test_due) };
+
+	return cmocka_run_group_tests_name("manager_alarms", tests, NULL, NULL);
+}
