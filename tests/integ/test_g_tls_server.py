@@ -45,7 +45,8 @@ def test_end_and_renewal(gate, certs, odd, tls_client, closing):  # noqa: F811
     with talk.Talk(("127.0.0.1", gate.port)) as t:
         t.ehlo()
         assert gate.cmd("reload").returncode == 0
-        assert t.command("STARTTLS").code == 220
+        t.starttls(tls_client, "mail.test-sample.jp")
+        assert t.sock.getpeercert()["serialNumber"] == first
     assert served(gate, tls_client) != first
     assert gate.json("status")["certificate"]["days"] in (89, 90)
     assert "renew" not in gate.cmd("status").stdout
