@@ -53,6 +53,14 @@ static const char *const reasons[REPLY_COUNT] = {
 	[REPLY_SPOOL_FAILED] = "spool",
 };
 
+/* Of one that was passed on, or was to be. */
+static void record_passage(struct record *r, const struct passage *p)
+{
+	if (p->code >= 300)
+		record_word(r, "reason", p->in_doubt ? "in-doubt" : p->heard ? "upstream" : "not-passed-on");
+	record_word(r, "mode", "direct");
+}
+
 void audit_session(const struct session *s)
 {
 	struct record r;
@@ -112,20 +120,24 @@ static void record_recipients(const struct transaction *t)
 void audit_message(const struct session *s, const struct transaction *t, enum reply reply)
 {
 	const struct verdict *seen = &t->header_verdict;
+	bool passed = reply == REPLY_PASSED;
+	bool accepted = reply == REPLY_ACCEPTED || (passed && t->passage.code < 300);
 	struct record r;
 
 	record_start(&r, "message");
 	record_word(&r, "id", t->id);
-	record_word(&r, "verdict", reply == REPLY_ACCEPTED ? "accepted" : "refused");
-	record_number(&r, "code", reply_code(reply));
+	record_word(&r, "verdict", accepted ? "accepted" : "refused");
+	record_number(&r, "code", passed ? t->passage.code : reply_code(reply));
 	record_word(&r, "reason", reasons[reply]);
+	if (passed)
+		record_passage(&r, &t->passage);
 	record_verdict(&r, transaction_verdict(t));
 	record_word(&r, "from_is", match_name(seen->from_match));
 	if (seen->display_address)
 		record_number(&r, "display_addr", 1);
 	record_number(&r, "rcpts", t->recipient_count);
 	record_number(&r, "size", (int64_t)t->size);
-	if (reply == REPLY_ACCEPTED)
+	if (accepted)
 		record_word(&r, "repaired", evidence_repairs(s));
 	record_word(&r, "removed", strip_names(t->strip.done));
 	record_principal(&r, s);
@@ -135,7 +147,7 @@ void audit_message(const struct session *s, const struct transaction *t, enum re
 					  slice_find(buffer_bytes(&t->recipients), '\n')));
 	record_text(&r, "msgid", transaction_message_id(t));
 	log_record(SEVERITY_INFO, &r);
-	if (reply != REPLY_ACCEPTED && t->recipient_count > 1)
+	if (!accepted && t->recipient_count > 1)
 		record_recipients(t);
 }
 

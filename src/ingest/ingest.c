@@ -199,6 +199,11 @@ struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k,
 	return i;
 }
 
+void ingest_pass_by(struct ingest *i, const struct passage_way *way)
+{
+	i->house.way = *way;
+}
+
 void ingest_free(struct ingest *i)
 {
 	if (!i)

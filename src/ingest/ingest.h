@@ -9,6 +9,7 @@
 
 #include "base/pool.h"
 #include "ingest/keeper.h"
+#include "ingest/passage.h"
 #include "net/helper.h"
 #include "net/tls.h"
 #include "trust/lockout.h"
@@ -53,6 +54,9 @@ struct ingest;
 struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k, struct helper *hasher,
 			  const struct ingest_settings *settings);
 void ingest_free(struct ingest *i);
+
+/* How messages are passed on while they come in. Without it all go into the queue. */
+void ingest_pass_by(struct ingest *i, const struct passage_way *way);
 
 /* The password check, for helper_start. */
 size_t ingest_hash(const void *request, size_t len, int fd, void *answer);

@@ -19,6 +19,7 @@ void session_drop(struct session *s)
 		t->session = NULL;	/* complete and on its way to the disk: it is mail, though nobody hears the 250 */
 		return;
 	}
+	direct_drop(t);
 	transaction_reset(t);
 	pool_put(s->house->transactions, t);
 }
@@ -31,6 +32,16 @@ static void answer(struct session *s, enum reply reply, struct slice argument)
 		smtp_server_answer(&s->smtp, out, reply, argument);
 	else
 		s->watch.dead = true;	/* can't be: a turn begins only with room for a reply */
+}
+
+static void pass_on_answer(struct session *s, const struct passage *p, struct slice id)
+{
+	struct buffer *out = stream_output(&s->stream);
+
+	if (out)
+		smtp_server_pass_on(&s->smtp, out, p->code, id, slice_bytes(p->words, p->words_len));
+	else
+		s->watch.dead = true;
 }
 
 static enum reply sender_reply(const struct verdict *v)
@@ -49,6 +60,10 @@ static enum reply begin_transaction(struct session *s, const struct smtp_mail *m
 		return REPLY_TOO_BUSY;
 	*t = (struct transaction){ 0 };
 	result = transaction_begin(t, s->house->keeper, s->house->blocks, mail, s->settings->max_header);
+	if (result == -ENOSPC && direct_is_possible(s)) {
+		transaction_go_without(t, result);
+		result = 0;
+	}
 	t->session = s;
 	t->envelope_verdict = *v;
 	s->transaction = t;
@@ -146,12 +161,31 @@ static unsigned strip_rules(const struct session *s)
 	       (rewriting_device(s) ? STRIP_RENAME : 0);
 }
 
+static enum reply spool_reply(int error)
+{
+	if (!error)
+		return REPLY_ACCEPTED;
+	return error == -ENOSPC || error == -EDQUOT ? REPLY_DISK_FULL : REPLY_SPOOL_FAILED;
+}
+
+static enum reply begin_data(struct session *s)
+{
+	struct transaction *t = s->transaction;
+
+	if (transaction_data(t, slice_of(s->settings->hostname), strip_rules(s)) || !direct_begin(s))
+		return REPLY_SPOOL_FAILED;
+	/* The spool was full at MAIL, and only now it is known that the message needs it. */
+	return t->error && t->passage.state == PASSAGE_OFF ? spool_reply(t->error) : REPLY_START_INPUT;
+}
+
 void session_data(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
-	if (transaction_data(s->transaction, slice_of(s->settings->hostname), strip_rules(s))) {
+	enum reply reply = begin_data(s);
+
+	if (reply != REPLY_START_INPUT) {
 		session_drop(s);	/* a refused DATA ends it */
-		answer(s, REPLY_SPOOL_FAILED, slice_of(""));
+		answer(s, reply, slice_of(""));
 		return;
 	}
 	session_open_window(s);
@@ -161,6 +195,8 @@ void session_data(struct session *s, const struct smtp_server_event *e)
 void session_content(struct session *s, const struct smtp_server_event *e)
 {
 	transaction_content(s->transaction, e->content, s->settings->max_message_size);
+	if (s->transaction->passage.state != PASSAGE_OFF)
+		direct_content(s);
 }
 
 /* What evidence_write puts in front is judged as if it had come (R69). */
@@ -175,16 +211,25 @@ static void rewrite_from(struct transaction *t, const struct trust_device *devic
 	header_put(&t->header, FIELD_FROM, buffer_bytes(&body));
 }
 
-/* The message's fate, worst defect first; REPLY_ACCEPTED when it may be kept. */
-static enum reply message_reply(struct session *s, bool bare_cr_lf)
+static void judge_header(struct session *s)
 {
 	struct transaction *t = s->transaction;
-	struct verdict *v = &t->header_verdict;
 
+	if (t->judged)
+		return;
+	t->judged = true;
 	transaction_content_end(t);
 	if (rewriting_device(s))
 		rewrite_from(t, rewriting_device(s));
-	trust_judge_header(s->settings->trust, &s->principal, &t->mail.sender, &t->header, v);
+	trust_judge_header(s->settings->trust, &s->principal, &t->mail.sender, &t->header, &t->header_verdict);
+}
+
+enum reply session_verdict(struct session *s, bool bare_cr_lf)
+{
+	struct transaction *t = s->transaction;
+	const struct verdict *v = &t->header_verdict;
+
+	judge_header(s);
 	if (!v->pass && v->action == ACTION_REFUSE)
 		return REPLY_FILTERED;
 	if (bare_cr_lf)
@@ -196,18 +241,23 @@ static enum reply message_reply(struct session *s, bool bare_cr_lf)
 		return REPLY_TOO_LARGE;
 	if (t->header.count[FIELD_RECEIVED] > s->settings->received_max)
 		return REPLY_LOOP;
-	return t->error == -ENOSPC || t->error == -EDQUOT ? REPLY_DISK_FULL :
-	       t->error ? REPLY_SPOOL_FAILED : REPLY_ACCEPTED;
+	return t->passage.state == PASSAGE_OFF ? spool_reply(t->error) : REPLY_ACCEPTED;
 }
 
-static void finish_message(struct session *s, enum reply reply)
+static bool is_good(const struct transaction *t, enum reply reply)
+{
+	return reply == REPLY_ACCEPTED || (reply == REPLY_PASSED && t->passage.code < 300);
+}
+
+void session_finish(struct session *s, enum reply reply)
 {
 	struct transaction *t = s->transaction;
+	struct passage p = t->passage;
 	char id[SPOOL_ID_TEXT];
 
 	memcpy(id, t->id, sizeof(id));
 	audit_message(s, t, reply);
-	if (reply == REPLY_ACCEPTED) {
+	if (is_good(t, reply)) {
 		s->messages++;
 		s->house->counters.messages++;
 		s->house->counters.octets += t->size;
@@ -216,7 +266,10 @@ static void finish_message(struct session *s, enum reply reply)
 		s->house->counters.refused_messages++;
 	}
 	session_drop(s);
-	answer(s, reply, slice_of(id));
+	if (reply == REPLY_PASSED)
+		pass_on_answer(s, &p, slice_of(id));
+	else
+		answer(s, reply, slice_of(id));
 	s->deadline = loop_now(s->house->loop) + s->settings->command_timeout;
 }
 
@@ -229,7 +282,7 @@ static void committed(struct keeping *k, int result)
 	t->committing = false;
 	t->keeping.writer.id = 0;	/* decided: nothing to abort any more */
 	if (s) {
-		finish_message(s, !result ? REPLY_ACCEPTED : result == -ENOSPC ? REPLY_DISK_FULL : REPLY_SPOOL_FAILED);
+		session_finish(s, spool_reply(result));
 		session_turn(s);
 		return;
 	}
@@ -250,15 +303,21 @@ static enum reply commit(struct session *s)
 	t->keeping.done = committed;
 	t->home = s->house->transactions;
 	result = transaction_commit(t, buffer_bytes(&front), &s->principal, clock_wall());
-	return !result ? REPLY_ACCEPTED : result == -ENOSPC || result == -EDQUOT ? REPLY_DISK_FULL : REPLY_SPOOL_FAILED;
+	return spool_reply(result);
+}
+
+void session_conclude(struct session *s, enum reply reply)
+{
+	if (reply == REPLY_ACCEPTED && s->transaction->passage.state != PASSAGE_OFF)
+		reply = REPLY_PASSED;
+	if (reply == REPLY_ACCEPTED)
+		reply = commit(s);
+	if (reply != REPLY_ACCEPTED)
+		session_finish(s, reply);	/* else `committed` answers, once it is on the disk */
 }
 
 void session_end(struct session *s, const struct smtp_server_event *e)
 {
-	enum reply reply = message_reply(s, e->end.bare_cr_lf);
-
-	if (reply == REPLY_ACCEPTED)
-		reply = commit(s);
-	if (reply != REPLY_ACCEPTED)
-		finish_message(s, reply);	/* else `committed` answers, once it is on the disk */
+	if (!direct_end(s))
+		session_conclude(s, session_verdict(s, e->end.bare_cr_lf));
 }

@@ -96,7 +96,7 @@ static void talk(struct session *s)
 	unsigned errors;
 	size_t used;
 
-	while (s->stage == STAGE_TALK && !s->smtp.waiting && !s->watch.dead) {
+	while (s->stage == STAGE_TALK && !s->smtp.waiting && !direct_holds(s) && !s->watch.dead) {
 		out = stream_output(&s->stream);
 		s->starved = !out;
 		if (!out)
@@ -184,7 +184,8 @@ static bool has_shaken(const struct session *s)
 
 static bool reads_more(struct session *s)
 {
-	return s->stage == STAGE_TALK && !s->smtp.waiting && stream_ready(&s->stream) && stream_read(&s->stream);
+	return s->stage == STAGE_TALK && !s->smtp.waiting && !direct_holds(s) && stream_ready(&s->stream) &&
+	       stream_read(&s->stream);
 }
 
 /* Goes as far as it can without waiting. */
@@ -193,6 +194,7 @@ void session_turn(struct session *s)
 	do {
 		if (has_shaken(s))
 			end_handshake(s);
+		direct_turn(s);
 		if (s->stage == STAGE_LINGER)
 			stream_consume(&s->stream, stream_input(&s->stream).len);
 		else
@@ -200,6 +202,7 @@ void session_turn(struct session *s)
 		stream_write(&s->stream);
 		after_output(s);
 	} while (!s->watch.dead && (has_shaken(s) || reads_more(s)));
+	direct_rest(s);
 	stream_rest(&s->stream);
 	look_for_end(s);
 }
@@ -207,7 +210,7 @@ void session_turn(struct session *s)
 static bool wants_input(const struct session *s)
 {
 	if (s->stage == STAGE_TALK)
-		return !s->smtp.waiting && !stream_has_output(&s->stream);
+		return !s->smtp.waiting && !direct_holds(s) && !stream_has_output(&s->stream);
 	return s->stage == STAGE_SHAKING || s->stage == STAGE_LINGER;
 }
 
@@ -218,8 +221,8 @@ static void want(struct watch *w)
 	w->fd = s->stream.fd;
 	w->events = stream_events(&s->stream, wants_input(s));
 	/* While it is we who owe something, a login or a commit, the client's time doesn't run. */
-	w->deadline = s->stage == STAGE_TALK && s->smtp.waiting ? NEVER : s->deadline;
-	if (wants_input(s) && stream_ready(&s->stream))
+	w->deadline = s->stage == STAGE_TALK && (s->smtp.waiting || direct_holds(s)) ? NEVER : s->deadline;
+	if (direct_due(s) || (wants_input(s) && stream_ready(&s->stream)))
 		w->deadline = loop_now(s->house->loop);
 	else if (s->starved)
 		w->deadline = loop_now(s->house->loop) + STARVED_MS;
@@ -268,7 +271,7 @@ static void ready(struct watch *w, short revents)
 {
 	struct session *s = session_of(w);
 
-	if (!revents && !stream_ready(&s->stream) && loop_now(s->house->loop) >= s->deadline) {
+	if (!revents && !direct_due(s) && !stream_ready(&s->stream) && loop_now(s->house->loop) >= s->deadline) {
 		on_deadline(s);
 		return;
 	}
@@ -368,6 +371,6 @@ bool session_open(struct session *s, struct session_house *house, struct ingest_
 
 void session_shutdown(struct session *s)
 {
-	if (!s->watch.dead && !(s->transaction && s->transaction->committing))
+	if (!s->watch.dead && !direct_waits(s) && !(s->transaction && s->transaction->committing))
 		end_with(s, REPLY_SHUTDOWN, "shutdown");
 }

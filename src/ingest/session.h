@@ -22,6 +22,7 @@ struct session_house {
 	struct password_memo *memo;
 	struct lockout *lockout;	/* counts and locks outlive a reload */
 	struct ingest_counters counters;
+	struct passage_way way;		/* `mode` NULL: every message goes into the queue */
 	void (*closed)(void *context, struct session *s);	/* the slot is free again */
 	void *context;
 };
@@ -80,6 +81,34 @@ void session_rcpt(struct session *s, const struct smtp_server_event *e);
 void session_data(struct session *s, const struct smtp_server_event *e);
 void session_content(struct session *s, const struct smtp_server_event *e);
 void session_end(struct session *s, const struct smtp_server_event *e);
+/* The fate of a message that has come in whole, worst defect first; REPLY_ACCEPTED when it may go on. message.c */
+enum reply session_verdict(struct session *s, bool bare_cr_lf);
+/* Into the spool, or refused. */
+void session_conclude(struct session *s, enum reply reply);
+/* Answers the final dot and ends the transaction. */
+void session_finish(struct session *s, enum reply reply);
+
+/* The direct way: direct.c. */
+
+/* Some messages are passed on while they come in. */
+bool direct_is_possible(const struct session *s);
+/* Whether this is one, at DATA. False: it is, but there is no memory. */
+bool direct_begin(struct session *s);
+/* Content has come. */
+void direct_content(struct session *s);
+/* The final dot. False: it is an ordinary message (by now), or its fate is known already. */
+bool direct_end(struct session *s);
+/* Does what the relay's side of it has made due meanwhile. */
+void direct_turn(struct session *s);
+bool direct_due(const struct session *s);
+/* At the end of a turn. */
+void direct_rest(struct session *s);
+/* Nothing is to be read from the client: what it has sent has to go on first. */
+bool direct_holds(const struct session *s);
+/* The client has said all, the upstream not yet. */
+bool direct_waits(const struct session *s);
+/* The relay forgets the message. */
+void direct_drop(struct transaction *t);
 
 /* 421 and close, unless a commit is under way, which is waited for. */
 void session_shutdown(struct session *s);

@@ -31,10 +31,17 @@ int transaction_begin(struct transaction *t, struct keeper *k, struct pool *bloc
 	return result;
 }
 
+void transaction_go_without(struct transaction *t, int error)
+{
+	t->error = error;
+	spool_id_text(spool_new_id(keeper_spool(t->keeper)), t->id);
+}
+
 void transaction_reset(struct transaction *t)
 {
 	if (t->keeping.writer.id && !t->committing)
 		spool_abort(keeper_spool(t->keeper), &t->keeping.writer);
+	passage_end(&t->passage);
 	if (t->recipients.at)
 		pool_put(t->blocks, t->recipients.at);
 	if (t->chunk.at)
@@ -72,10 +79,8 @@ static void spill(struct transaction *t)
 	buffer_clear(&t->chunk);
 }
 
-static void pass(struct transaction *t, struct slice content)
+static void keep(struct transaction *t, struct slice content)
 {
-	header_feed(&t->header, content);
-	t->size += content.len;
 	if (t->too_large || t->error)
 		return;			/* drained, so that the answer comes after the final dot */
 	while (content.len) {
@@ -86,6 +91,24 @@ static void pass(struct transaction *t, struct slice content)
 		if (!buffer_room(&t->chunk))
 			spill(t);
 	}
+}
+
+static void pass(struct transaction *t, struct slice content)
+{
+	header_feed(&t->header, content);
+	t->size += content.len;
+	if (t->passage.state == PASSAGE_OFF)
+		keep(t, content);
+	else
+		passage_put(&t->passage, content);
+}
+
+void transaction_requeue(struct transaction *t)
+{
+	t->passage.state = PASSAGE_OFF;
+	t->passage.code = 0;
+	keep(t, passage_content(&t->passage));
+	passage_end(&t->passage);
 }
 
 void transaction_content(struct transaction *t, struct slice content, uint64_t max)
@@ -123,13 +146,13 @@ static bool is_automatic(const struct header *h)
 	return value.len && !slice_starts_fold(value, SLICE_OF("no"));
 }
 
-int transaction_commit(struct transaction *t, struct slice front, const struct principal *p, int64_t wall)
+void transaction_envelope(const struct transaction *t, const struct principal *p, int64_t wall, struct envelope *e)
 {
-	struct envelope e = {
+	*e = (struct envelope){
 		.arrived = wall,
 		.sender = address_text(&t->mail.sender),
 		.account = principal_name(p),
-		.trust = SLICE_OF(""),
+		.trust = slice_of(principal_kind_name(p->kind)),
 		.body_8bit = t->mail.body_8bit,
 		.ends_in_crlf = true,	/* RFC 5321 4.1.1.4: the CRLF before the final dot belongs to the content */
 		.no_return = is_automatic(&t->header),
@@ -137,6 +160,11 @@ int transaction_commit(struct transaction *t, struct slice front, const struct p
 		.recipient_count = t->recipient_count,
 		.recipients = buffer_bytes(&t->recipients),
 	};
+}
+
+int transaction_commit(struct transaction *t, struct slice front, const struct principal *p, int64_t wall)
+{
+	struct envelope e;
 	struct buffer text;
 	int result;
 
@@ -145,7 +173,7 @@ int transaction_commit(struct transaction *t, struct slice front, const struct p
 		return t->error;
 	if (!borrow(t, &text))
 		return -ENOMEM;
-	e.trust = slice_of(principal_kind_name(p->kind));
+	transaction_envelope(t, p, wall, &e);
 	result = envelope_write(&text, &e) ? keeper_commit(t->keeper, &t->keeping, front, buffer_bytes(&text)) : -ENOSPC;
 	pool_put(t->blocks, text.at);
 	t->committing = !result;

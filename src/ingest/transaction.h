@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "ingest/ingest.h"
+#include "ingest/passage.h"
 #include "mail/strip.h"
 #include "smtp/server.h"
 #include "trust/verdict.h"
@@ -29,12 +30,16 @@ struct transaction {
 	uint64_t size;			/* of these, what is passed on */
 	int error;			/* -errno of the spool; the rest of the content is dropped */
 	bool too_large;
+	bool judged;			/* header_verdict has been given; nothing that comes later changes it */
 	bool committing;
+	struct passage passage;		/* [relay] mode = direct */
 };
 
 /* Begins: gets the memory and the queue id. 0; -ENOSPC; -ENOMEM when blocks are all lent. `t` is zeroed memory. */
 int transaction_begin(struct transaction *t, struct keeper *k, struct pool *blocks, const struct smtp_mail *mail,
 		      uint32_t max_header);
+/* After -ENOSPC: goes on with a queue id alone; only a message that is passed on without the spool comes through. */
+void transaction_go_without(struct transaction *t, int error);
 /* Drops the message as if it had never been, gives memory back, and zeroes t. Not while committing. */
 void transaction_reset(struct transaction *t);
 
@@ -53,9 +58,13 @@ struct slice transaction_single_recipient(const struct transaction *t);
 int transaction_data(struct transaction *t, struct slice host, unsigned rules);
 /* Content as on the wire. Errors are remembered in t->error; nothing is kept beyond `max` octets. */
 void transaction_content(struct transaction *t, struct slice content, uint64_t max);
-/* No more content comes: the header can be judged. */
+/* A message that was to be passed on becomes an ordinary one: what has come of it goes to the spool. */
+void transaction_requeue(struct transaction *t);
+/* The header is complete, perhaps since no more content comes: it can be judged. */
 void transaction_content_end(struct transaction *t);
 
+/* What the spool and the relay know of it besides its content; into the transaction's memory. */
+void transaction_envelope(const struct transaction *t, const struct principal *p, int64_t wall, struct envelope *e);
 /* Commits with `front` before the content; keeping.done is called when it is decided. 0 or -errno. */
 int transaction_commit(struct transaction *t, struct slice front, const struct principal *p, int64_t wall);
 

@@ -254,6 +254,15 @@ static bool start_helpers(struct daemon *d, struct fault *f)
 	return fault_set(f, STATUS_TEMPORARY, "no more processes can be started: %s", strerror(errno));
 }
 
+/* ingest and relay don't know each other. */
+static void join_ways(struct daemon *d)
+{
+	struct passage_way way;
+
+	relay_way(d->house.relay, &way);
+	ingest_pass_by(d->ingest, &way);
+}
+
 static bool build(struct daemon *d, struct fault *f)
 {
 	d->house.keeper = keeper_new(d->house.loop, d->flusher, d->house.spool);
@@ -261,6 +270,8 @@ static bool build(struct daemon *d, struct fault *f)
 		d->ingest = ingest_new(d->house.loop, d->house.blocks, d->house.keeper, d->hasher, &d->config->ingest);
 	if (d->ingest)
 		d->house.relay = relay_new(d->house.loop, d->house.blocks, d->house.keeper, d->resolver, d->hasher);
+	if (d->house.relay)
+		join_ways(d);
 	d->house.ingest = d->ingest;
 	d->house.started = clock_wall();
 	d->house.reload = reload;

@@ -54,6 +54,10 @@ static const struct setting_word relay_auths[] = {
 static const struct setting_word credentials[] = {
 	{ "stored", 0, false }, { "sender", 1, true }, { "client", 2, true }, { NULL, 0, false }
 };
+static const struct setting_word modes[] = {
+	{ "queue", PASSAGE_QUEUE, false }, { "direct", PASSAGE_DIRECT, false },
+	{ "direct-only", PASSAGE_DIRECT_ONLY, false }, { NULL, 0, false }
+};
 static const struct setting_word pops[] = {
 	{ "off", 0, false }, { "agent", 1, true }, { "client", 2, true }, { NULL, 0, false }
 };
@@ -240,6 +244,9 @@ static const struct setting_row relay_rows[] = {
 	{ "messages_per_connection", "0", KIND_NUMBER, 0, FIELD(struct draft_relay, route.messages_per_connection),
 	  .min = 0, .max = 100000 },
 	{ "rate", "0", KIND_NUMBER, 0, FIELD(struct draft_relay, route.rate), .min = 0, .max = 60000 },
+	{ "mode", "queue", KIND_WORD, 0, FIELD(struct draft_relay, route.mode), .words = modes },
+	{ "direct_wait", "10s", KIND_TIME, 0, FIELD(struct draft_relay, route.direct_wait), .min = SECOND,
+	  .max = 5 * MINUTE },
 	{ "bind", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.bind), .check = check_local_address },
 	{ "pop_before_smtp", "off", KIND_WORD, 0, FIELD(struct draft_relay, pop), .words = pops },
 	{ "pop_host", "", KIND_TEXT, 0, FIELD(struct draft_relay, pop_host), .check = check_host },

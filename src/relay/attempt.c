@@ -67,10 +67,52 @@ struct attempt *attempt_new(struct spool *s, uint64_t id, uint32_t tries, int *e
 	return NULL;
 }
 
+static bool load_passage(struct attempt *a, const struct passage *p)
+{
+	const struct envelope *e = &p->envelope;
+	size_t size = e->sender.len + e->account.len + e->message_id.len + e->recipients.len + e->recipient_count + 1024;
+	void *memory = malloc(size);
+	struct slice text;
+
+	if (!memory)
+		return false;
+	buffer_init(&a->memory, memory, size);
+	if (!envelope_write(&a->memory, e))
+		return false;
+	text = buffer_bytes(&a->memory);
+	for (unsigned i = 0; i < e->recipient_count; i++)
+		buffer_put(&a->memory, SLICE_OF("P"));
+	a->message.states = slice_skip(buffer_bytes(&a->memory), text.len);
+	a->message.extents = a->message.extents_few;
+	a->message.size = p->size;
+	return envelope_read(text, &a->message.envelope) && list_recipients(a);
+}
+
+struct attempt *attempt_of_passage(struct passage *p)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->route = -1;
+	a->direct = true;
+	slice_copy(SLICE_OF("none"), a->route_name, sizeof(a->route_name));
+	slice_copy(slice_of(p->id), a->id_text, sizeof(a->id_text));
+	if (!load_passage(a, p)) {
+		attempt_free(a);
+		return NULL;
+	}
+	a->passage = p;
+	p->carrier = a;
+	return a;
+}
+
 void attempt_free(struct attempt *a)
 {
 	if (!a)
 		return;
+	if (a->passage)
+		a->passage->carrier = NULL;
 	if (a->memory.at)
 		spool_message_end(&a->message);
 	free(a->memory.at);

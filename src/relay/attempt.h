@@ -42,6 +42,10 @@ struct attempt {
 	bool in_doubt;			/* the dot was sent to `remote`, and no verdict came */
 	char only_host[HOST_MAX + 1];	/* the host that may have it already; empty: any of the route's */
 	bool redialled;			/* once already, after a kept connection turned out to be closed */
+	bool direct;			/* passed on while it comes in: not in the spool */
+	bool flowing;			/* direct: 354 came, content may have left */
+	int64_t give_up_at;		/* direct, monotonic ms: not flowing by then, it is given back */
+	struct passage *passage;	/* direct: the client's side of it; NULL when the client has gone */
 	char remote[HOST_MAX + 1];	/* who said the words, for the return mail */
 	char words[SMTP_REPLY_TEXT_MAX * 24];	/* replies' texts, as far as they fit */
 	size_t words_len;
@@ -49,6 +53,8 @@ struct attempt {
 
 /* Loads a taken message. NULL with *error -errno. */
 struct attempt *attempt_new(struct spool *s, uint64_t id, uint32_t tries, int *error);
+/* Of a message that is passed on while it comes in. NULL without memory. */
+struct attempt *attempt_of_passage(struct passage *p);
 void attempt_free(struct attempt *a);
 
 /* Makes the next group: pending recipients not yet tried, of one route. Its route's index; -1 when all have been tried. */

@@ -17,6 +17,8 @@
 #define IDLE_MS		5000	/* an idle connection is kept this long for the next message */
 #define STARVED_MS	20	/* all blocks are lent: look again */
 #define LEAVE_MS	2000	/* for the answer to QUIT */
+/* RFC 5321 4.5.3.2.6: a client waits 10 minutes for the answer to its final dot; it shall have ours by then. */
+#define DIRECT_MS	(9 * 60 * 1000)
 
 static const struct relay_route *route_of(const struct courier *c)
 {
@@ -38,6 +40,8 @@ static int64_t patience(const struct courier *c)
 {
 	int64_t most = smtp_client_in_doubt(&c->smtp) ? 2 * route_of(c)->timeout : route_of(c)->timeout;
 
+	if (c->attempt && c->attempt->direct && most > DIRECT_MS)
+		most = DIRECT_MS;
 	return after(c, most);
 }
 
@@ -344,6 +348,28 @@ static void on_failed(struct courier *c, const struct smtp_client_event *e)
 		       e->stage == STAGE_AUTH && (e->reply->code / 100 == 5 || !e->reply->code));
 }
 
+/*
+ * A direct message goes to all its recipients or into the queue: it can't wait for the one who was put off. Closing instead of
+ * sending anything is what RFC 5321 4.1.1.4 leaves to take a 354 back.
+ */
+static bool begin_content(struct courier *c)
+{
+	struct attempt *a = c->attempt;
+
+	if (a->direct && attempt_was_deferred(a)) {
+		attempt_group_verdict(a, 0, SLICE_OF("not sent: another recipient was put off"), false);
+		c->watch.dead = true;
+		group_done(c);
+		return false;
+	}
+	if (a->passage) {
+		a->flowing = true;
+		a->passage->state = PASSAGE_FLOWING;
+	}
+	c->sending = true;
+	return false;
+}
+
 /* False ends the turn: nothing more can be done with the input. */
 static bool act(struct courier *c, const struct smtp_client_event *e)
 {
@@ -372,8 +398,7 @@ static bool act(struct courier *c, const struct smtp_client_event *e)
 					slice_bytes(e->reply->text, e->reply->len));
 		return true;
 	case SMTP_CLIENT_CONTENT:
-		c->sending = true;
-		return false;
+		return begin_content(c);
 	case SMTP_CLIENT_SENT:
 		on_sent(c, e);
 		return true;
@@ -425,8 +450,19 @@ static void content_failed(struct courier *c, ssize_t error)
 	group_done(c);
 }
 
+/* Likewise, as far as the client has brought it. */
+static ssize_t fill_direct(struct courier *c, struct buffer *out)
+{
+	struct passage *p = c->attempt->passage;
+	size_t moved = passage_take(p, out);
+
+	if (p->complete && passage_drained(p) && smtp_client_content_end(&c->smtp, out, true))
+		c->sending = false;
+	return (ssize_t)moved;
+}
+
 /* Fills the output from the spool; the dot once all is there. Octets put, or -errno. */
-static ssize_t fill(struct courier *c, struct buffer *out)
+static ssize_t fill_spooled(struct courier *c, struct buffer *out)
 {
 	const struct spool_message *m = &c->attempt->message;
 	ssize_t total = 0, got;
@@ -449,6 +485,27 @@ static ssize_t fill(struct courier *c, struct buffer *out)
 	return total;
 }
 
+static ssize_t fill(struct courier *c, struct buffer *out)
+{
+	return c->attempt->direct ? fill_direct(c, out) : fill_spooled(c, out);
+}
+
+/* There is nothing to be sent because the client has not brought it yet: that time is the client's. */
+static bool waits_for_client(const struct courier *c)
+{
+	const struct passage *p = c->attempt ? c->attempt->passage : NULL;
+
+	return c->sending && p && passage_drained(p) && !p->complete && !stream_has_output(&c->stream);
+}
+
+/* The client has brought more while the socket was idle. */
+static bool content_due(const struct courier *c)
+{
+	const struct passage *p = c->attempt ? c->attempt->passage : NULL;
+
+	return c->sending && p && (p->complete || !passage_drained(p)) && !stream_has_output(&c->stream);
+}
+
 static void send_content(struct courier *c)
 {
 	struct buffer *out;
@@ -460,11 +517,15 @@ static void send_content(struct courier *c)
 			content_failed(c, put);
 			return;
 		}
-		if (put)
+		if (put || !c->sending)
 			c->deadline = patience(c);
 		stream_write(&c->stream);
 		if (stream_has_output(&c->stream) || c->stream.state != STREAM_OPEN)
 			return;
+		if (waits_for_client(c)) {
+			c->deadline = NEVER;
+			return;
+		}
 	}
 }
 
@@ -550,6 +611,8 @@ static void want(struct watch *w)
 		w->deadline = loop_now(c->house->loop);
 	else if (c->starved)
 		w->deadline = after(c, STARVED_MS);
+	else if (content_due(c))
+		w->deadline = loop_now(c->house->loop);
 }
 
 static void on_deadline(struct courier *c)
@@ -572,7 +635,7 @@ static void ready(struct watch *w, short revents)
 {
 	struct courier *c = (struct courier *)w;
 
-	if (!revents && !stream_ready(&c->stream) && loop_now(c->house->loop) >= c->deadline) {
+	if (!revents && !content_due(c) && !stream_ready(&c->stream) && loop_now(c->house->loop) >= c->deadline) {
 		on_deadline(c);
 		return;
 	}
@@ -637,6 +700,12 @@ void courier_carry(struct courier *c, struct attempt *a)
 	begin_in_turn(c);
 	if (!c->in_turn)
 		turn(c);
+}
+
+void courier_abandon(struct courier *c)
+{
+	give_back(c);
+	c->watch.dead = true;
 }
 
 void courier_quit(struct courier *c)

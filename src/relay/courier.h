@@ -71,6 +71,8 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 const char *courier_host(const struct courier *c);
 /* Another attempt for an idle one. */
 void courier_carry(struct courier *c, struct attempt *a);
+/* Its attempt has been taken from it: the connection is dropped, whatever it was about to say. */
+void courier_abandon(struct courier *c);
 /* Says QUIT when idle, or as soon as it is. */
 void courier_quit(struct courier *c);
 

@@ -1,6 +1,7 @@
 /*
  * What the relay's own files share: relay.c, its face and what couriers report to; schedule.c, which decides what goes where
- * and when; outcome.c, which ends an attempt. Each calls those behind it, never back.
+ * and when; outcome.c, which ends an attempt; direct.c is what schedule.c is, for messages that are passed on while they come in, and
+ * answer.c ends their attempts. Each calls those behind it, never back.
  */
 #ifndef RELAY_INNER_H
 #define RELAY_INNER_H
@@ -14,6 +15,7 @@ struct route_state {
 	unsigned couriers;		/* those that were made before a reload are counted as well */
 	unsigned failures;		/* in a row */
 	int64_t down_until;		/* monotonic ms; 0: up */
+	bool login_refused;		/* it is down since the upstream refuses our login */
 	struct pace pace;
 	int64_t line;			/* monotonic ms: the turn of the last message that waits for the rate in the queue */
 	int64_t last_success, last_failure;	/* wall */
@@ -28,6 +30,7 @@ struct relay {
 	struct route_state *states;	/* a row a route of settings */
 	struct courier *couriers;
 	struct attempt *waiting;	/* in memory, the first to come first */
+	struct attempt *direct;		/* messages that are passed on while they come in */
 	struct attempt *returning;	/* those whose return mail is on its way to the disk */
 	unsigned open;			/* couriers */
 	bool closing, scheduling, wake;
@@ -57,7 +60,20 @@ static inline struct route_state *relay_state(const struct relay *r, const struc
 	return i < 0 ? NULL : &r->states[i];
 }
 
+/* direct.c */
+
+/* Those that wait for a courier get one, before any queued message does. */
+void direct_place(struct relay *r);
+/* When the first of them has waited long enough; NEVER: none waits. */
+int64_t direct_deadline(const struct relay *r);
+void direct_expire(struct relay *r);
+/* Its recipients have been tried, or it could not be brought. Ends the attempt. */
+void direct_done(struct relay *r, struct attempt *a);
+
 /* schedule.c */
+
+/* To a courier of its route, idle or new; false when there is none to be had now. */
+bool schedule_carry(struct relay *r, struct attempt *a);
 
 /* What keeps a route's mail. */
 enum relay_wait schedule_wait(const struct relay *r, unsigned route);
@@ -76,6 +92,13 @@ void schedule_put_off(struct relay *r, struct attempt *a, int64_t until);
 void schedule_before(struct watch *w);
 void schedule_want(struct watch *w);
 void schedule_ready(struct watch *w, short revents);
+
+/* answer.c */
+
+/* Tells the client's side what has become of its message. Ends the attempt. */
+void answer_client(struct relay *r, struct attempt *a);
+/* It was not even tried. */
+void answer_missed(struct passage *p, const char *why);
 
 /* outcome.c */
 

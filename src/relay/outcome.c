@@ -25,6 +25,7 @@ static void log_recipient(const struct attempt *a, const struct attempt_recipien
 	record_number(&line, "tries", a->tries + 1);
 	record_number(&line, "age", age < 0 ? 0 : age);
 	record_word(&line, "relay", a->route_name);
+	record_word(&line, "mode", a->direct ? "direct" : NULL);
 	if (address[0])
 		record_word(&line, "host", address);
 	record_text(&line, "from", a->message.envelope.sender);
@@ -61,6 +62,11 @@ void outcome_record(struct relay *r, struct attempt *a)
 	int64_t at = a->not_before ? a->not_before : relay_now(r) + relay_delay(r->settings, a->tries);
 	int result = -ENOMEM;
 
+	if (a->direct) {
+		free(states);
+		answer_client(r, a);
+		return;
+	}
 	for (unsigned i = 0; states && i < a->count; i++)
 		states[i] = (char)a->recipients[i].state;
 	if (states)
@@ -129,7 +135,7 @@ static void returned(struct keeping *k, int result)
 static void park(struct relay *r, struct attempt *a)
 {
 	struct record line;
-	bool over = false;
+	bool over = a->direct;		/* nothing of it is kept */
 
 	for (unsigned i = 0; i < a->count; i++)
 		over |= a->recipients[i].expired;

@@ -22,28 +22,39 @@ static bool is_current(const struct relay *r, const struct courier *c)
 	return c->settings == r->settings;
 }
 
+static void go_on(struct relay *r, struct attempt *a)
+{
+	if (a->direct)
+		direct_done(r, a);
+	else
+		schedule_go_on(r, a);
+}
+
 static void on_done(struct relay *r, struct courier *c, struct attempt *a)
 {
 	outcome_log(r, a, c->address);
-	if (a->in_doubt)
+	if (a->in_doubt && !a->direct)
 		doubt_note(&r->doubts, a->id, a->remote);
 	if (is_current(r, c) && was_heard(a)) {
 		struct route_state *state = &r->states[c->route];
 
 		state->failures = 0;
 		state->down_until = 0;
+		state->login_refused = false;
 		state->last_success = clock_wall();
 		state->last_error[0] = '\0';
 	}
-	schedule_go_on(r, a);
+	go_on(r, a);
 }
 
 static void on_idle(struct relay *r, struct courier *c)
 {
-	if (r->closing || !is_current(r, c))
+	if (r->closing || !is_current(r, c)) {
 		courier_quit(c);
-	else
-		schedule_run(r);
+		return;
+	}
+	direct_place(r);
+	schedule_run(r);
 }
 
 static void mark_down(struct relay *r, unsigned route, const char *words, bool login)
@@ -56,6 +67,7 @@ static void mark_down(struct relay *r, unsigned route, const char *words, bool l
 		return;			/* connections that were tried at once fail as one */
 	state->failures++;
 	state->down_until = relay_now(r) + delay;
+	state->login_refused = login;
 	state->last_failure = clock_wall();
 	slice_copy(slice_first(slice_of(words), sizeof(state->last_error) - 1), state->last_error,
 		   sizeof(state->last_error));
@@ -78,7 +90,7 @@ static void on_failed(struct relay *r, struct courier *c, struct attempt *a, con
 	outcome_log(r, a, c->address);
 	if (is_current(r, c))
 		a->not_before = r->states[c->route].down_until;
-	schedule_go_on(r, a);
+	go_on(r, a);
 }
 
 static void on_gone(struct relay *r, struct courier *c)
@@ -113,6 +125,25 @@ static int64_t on_pace(struct relay *r, struct courier *c)
 
 /* The face */
 
+/* A client waits for those: they go before the queue. */
+static void before(struct watch *w)
+{
+	struct relay *r = (struct relay *)w;
+
+	direct_expire(r);
+	direct_place(r);
+	schedule_before(w);
+}
+
+static void want(struct watch *w)
+{
+	int64_t direct = direct_deadline((const struct relay *)w);
+
+	schedule_want(w);
+	if (direct < w->deadline)
+		w->deadline = direct;
+}
+
 static void reap(struct watch *w)
 {
 	(void)w;
@@ -130,8 +161,7 @@ struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, s
 
 	if (!r)
 		return NULL;
-	r->watch = (struct watch){ .before = schedule_before, .want = schedule_want,
-				   .ready = schedule_ready, .reap = reap, .fd = -1 };
+	r->watch = (struct watch){ .before = before, .want = want, .ready = schedule_ready, .reap = reap, .fd = -1 };
 	r->keeper = k;
 	r->house = (struct relay_house){
 		.loop = l, .blocks = blocks, .spool = keeper_spool(k), .resolver = resolver,
@@ -163,6 +193,7 @@ void relay_free(struct relay *r)
 		return;
 	free_all(r->waiting);
 	free_all(r->returning);
+	free_all(r->direct);
 	free(r->states);
 	free(r);
 }

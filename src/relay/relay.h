@@ -25,6 +25,9 @@ void relay_retry(struct relay *r);
 void relay_shutdown(struct relay *r);
 bool relay_idle(const struct relay *r);
 
+/* How ingest passes messages on while they come in ([relay] mode). */
+void relay_way(struct relay *r, struct passage_way *out);
+
 struct relay_counters {
 	uint64_t delivered, deferred, failed, returned;	/* recipients; returned: messages */
 };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -44,6 +45,13 @@ static struct slice read_front(const struct attempt *a, struct spool *s, char *m
 	size_t len = 0;
 	ssize_t got;
 
+	if (a->direct) {
+		struct slice held = a->passage ? slice_first(passage_begin(a->passage), size) : slice_bytes("", 0);
+
+		if (held.len)
+			memcpy(memory, held.at, held.len);
+		return slice_bytes(memory, held.len);
+	}
 	do {
 		got = spool_read(s, &a->message, len, memory + len, size - len);
 		len += got > 0 ? (size_t)got : 0;

@@ -20,6 +20,8 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char user[LOGIN_MAX + 1];
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
 	unsigned connections;
+	uint8_t mode;			/* enum passage_mode */
+	int64_t direct_wait;		/* ms: for an upstream to take the content of a message that is passed on directly */
 	unsigned messages_per_connection;	/* then QUIT; 0: no limit */
 	unsigned rate;			/* messages a minute, over all connections; 0: no limit */
 	int64_t timeout;		/* ms: for each reply; twice that after the final dot (RFC 5321 4.5.3.2) */

@@ -135,6 +135,19 @@ static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 	return true;
 }
 
+bool schedule_carry(struct relay *r, struct attempt *a)
+{
+	unsigned route = (unsigned)a->route;
+	struct courier *c = idle_courier(r, route, a->only_host);
+
+	if (is_paced(r, route))
+		return false;
+	if (!c)
+		return start_courier(r, route, a);
+	courier_carry(c, a);
+	return true;
+}
+
 static bool wait_in_memory(struct relay *r, struct attempt *a)
 {
 	struct attempt **link = &r->waiting;
@@ -155,17 +168,13 @@ static bool wait_in_memory(struct relay *r, struct attempt *a)
 static bool place(struct relay *r, struct attempt *a)
 {
 	unsigned route = (unsigned)a->route;
-	struct courier *c = idle_courier(r, route, a->only_host);
 	bool carried = a->carried;
+	struct courier *c;
 
 	if (is_paced(r, route))
 		return wait_in_memory(r, a);
 	a->carried = true;
-	if (c) {
-		courier_carry(c, a);
-		return true;
-	}
-	if (start_courier(r, route, a))
+	if (schedule_carry(r, a))
 		return true;
 	a->carried = carried;
 	/* One that is bound to a host may need the place of an idle connection to another. */

@@ -92,6 +92,48 @@ static void put_printable(struct buffer *line, struct slice text)
 	}
 }
 
+static bool is_code_part(struct slice s)
+{
+	uint64_t value;
+
+	return s.len <= 3 && slice_number(s, 999, &value);
+}
+
+/* Takes an enhanced code (RFC 3463 2) off *words; empty when there is none of this class. */
+static struct slice take_enhanced(struct slice *words, char class)
+{
+	struct slice rest = *words, word, part, head;
+	unsigned n = 0;
+
+	if (!slice_word(&rest, &word) || word.at != words->at || word.at[0] != class)
+		return slice_bytes("", 0);
+	part = word;
+	while (slice_cut(&part, '.', &head))
+		n += is_code_part(head) ? 1 : 4;
+	if (n != 3)
+		return slice_bytes("", 0);
+	*words = slice_trim(rest);
+	return word;
+}
+
+bool reply_put_passed(struct buffer *out, unsigned code, struct slice id, struct slice words, bool enhanced)
+{
+	char memory[SMTP_REPLY_MAX];
+	struct buffer line;
+	struct slice class = take_enhanced(&words, (char)('0' + code / 100));
+
+	buffer_init(&line, memory, sizeof memory);
+	buffer_putf(&line, "%u ", code);
+	if (enhanced && class.len)
+		buffer_putf(&line, "%.*s ", SLICE_ARGS(class));
+	else if (enhanced)
+		buffer_putf(&line, "%u.0.0 ", code / 100);
+	buffer_putf(&line, "<%.*s>... ", SLICE_ARGS(id));
+	put_printable(&line, words);
+	buffer_put_text(&line, "\r\n");
+	return !line.overflow && buffer_put(out, buffer_bytes(&line));
+}
+
 bool reply_put(struct buffer *out, enum reply id, struct slice argument, bool enhanced)
 {
 	char memory[SMTP_REPLY_MAX];

@@ -68,6 +68,7 @@ enum reply {
 	REPLY_HEADER_CONTINUES,		/* 550 5.6.0 the first line continues no field of the client's: it would continue ours */
 	REPLY_LOOP,			/* 554 5.4.6 */
 	REPLY_SPOOL_FAILED,		/* 451 4.3.0 */
+	REPLY_PASSED,			/* another server's answer: reply_put_passed; has no code of its own */
 	REPLY_COUNT
 };
 
@@ -80,5 +81,10 @@ unsigned reply_code(enum reply id);
  * With enhanced false the enhanced code is left out. False when there is no room.
  */
 bool reply_put(struct buffer *out, enum reply id, struct slice argument, bool enhanced);
+/*
+ * The answer of another server to the message `id`: "250 2.0.0 <id>... WORDS". An enhanced code of the class of `code` at the start of
+ * `words` is taken for ours, else it is X.0.0.
+ */
+bool reply_put_passed(struct buffer *out, unsigned code, struct slice id, struct slice words, bool enhanced);
 
 #endif

@@ -536,6 +536,21 @@ void smtp_server_answer(struct smtp_server *s, struct buffer *out, enum reply re
 	say(s, out, reply, argument);
 }
 
+void smtp_server_pass_on(struct smtp_server *s, struct buffer *out, unsigned code, struct slice id,
+			 struct slice words)
+{
+	if (s->waiting != SMTP_SERVER_END)
+		return;
+	s->waiting = 0;
+	end_done(s, code / 100);
+	if (code >= 500 && ++s->errors > SMTP_ERRORS_MAX) {
+		say(s, out, REPLY_TOO_MANY_ERRORS, no_argument);
+		return;
+	}
+	reply_put_passed(out, code, id, words, s->settings->enhanced_codes);
+	s->last_reply = REPLY_PASSED;
+}
+
 /* Content: RFC 5321 4.1.1.4. Octets that may yet become part of the end are left in the input. */
 
 enum dot { DOT_TEXT, DOT_END, DOT_OPEN };

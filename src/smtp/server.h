@@ -122,6 +122,8 @@ size_t smtp_server_feed(struct smtp_server *s, struct slice in, struct buffer *o
  * takes the place of. `argument` as in reply_put: an address or a queue id without brackets.
  */
 void smtp_server_answer(struct smtp_server *s, struct buffer *out, enum reply reply, struct slice argument);
+/* Answers END with the answer of the server that the message was passed on to; never with a 421 (reply_put_passed). */
+void smtp_server_pass_on(struct smtp_server *s, struct buffer *out, unsigned code, struct slice id, struct slice words);
 /* Answers LOGIN with REPLY_AUTH_OK, REPLY_AUTH_FAILED, REPLY_AUTH_TEMPORARY. Wipes the credentials. */
 void smtp_server_login_done(struct smtp_server *s, struct buffer *out, enum reply reply);
 /* TLS is up: forgets all that was said before (RFC 3207 4.2). */

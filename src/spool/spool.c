@@ -209,6 +209,11 @@ static int refuse(struct spool *s, int error)
 	return error;
 }
 
+uint64_t spool_new_id(struct spool *s)
+{
+	return s->journal.next_id++;
+}
+
 int spool_begin(struct spool *s, struct spool_writer *w, uint64_t expect)
 {
 	uint32_t entry;

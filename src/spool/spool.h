@@ -67,6 +67,8 @@ struct spool_writer {
 	struct spool_writer *before;
 };
 
+/* A queue id for a message that is passed on without being kept. */
+uint64_t spool_new_id(struct spool *s);
 /*
  * -ENOSPC when the budget or the disk has no room for `expect` octets more (0: unknown) above the reserve. The writer
  * must not move from here until it is committed or aborted.
