@@ -53,13 +53,6 @@ static const char *const reasons[REPLY_COUNT] = {
 	[REPLY_SPOOL_FAILED] = "spool",
 };
 
-/* Of one that was passed on, or was to be. */
-static void record_passage(struct record *r, const struct passage *p)
-{
-	if (p->code >= 300)
-		record_word(r, "reason", p->in_doubt ? "in-doubt" : p->heard ? "upstream" : "not-passed-on");
-	record_word(r, "mode", "direct");
-}
 
 void audit_session(const struct session *s)
 {
@@ -120,17 +113,19 @@ static void record_recipients(const struct transaction *t)
 void audit_message(const struct session *s, const struct transaction *t, enum reply reply)
 {
 	const struct verdict *seen = &t->header_verdict;
+	const struct passage *p = &t->passage;
 	bool passed = reply == REPLY_PASSED;
-	bool accepted = reply == REPLY_ACCEPTED || (passed && t->passage.code < 300);
+	bool accepted = reply == REPLY_ACCEPTED || (passed && p->code < 300);
 	struct record r;
 
 	record_start(&r, "message");
 	record_word(&r, "id", t->id);
 	record_word(&r, "verdict", accepted ? "accepted" : "refused");
-	record_number(&r, "code", passed ? t->passage.code : reply_code(reply));
+	record_number(&r, "code", passed ? p->code : reply_code(reply));
 	record_word(&r, "reason", reasons[reply]);
-	if (passed)
-		record_passage(&r, &t->passage);
+	if (passed && !accepted)
+		record_word(&r, "reason", p->in_doubt ? "in-doubt" : p->heard ? "upstream" : "not-passed-on");
+	record_word(&r, "mode", passed ? "direct" : NULL);
 	record_verdict(&r, transaction_verdict(t));
 	record_word(&r, "from_is", match_name(seen->from_match));
 	if (seen->display_address)

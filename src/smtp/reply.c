@@ -128,7 +128,7 @@ bool reply_put_passed(struct buffer *out, unsigned code, struct slice id, struct
 		buffer_putf(&line, "%.*s ", SLICE_ARGS(class));
 	else if (enhanced)
 		buffer_putf(&line, "%u.0.0 ", code / 100);
-	buffer_putf(&line, "<%.*s>... ", SLICE_ARGS(id));
+	buffer_putf(&line, "<%.*s>...%s", SLICE_ARGS(id), words.len ? " " : "");
 	put_printable(&line, words);
 	buffer_put_text(&line, "\r\n");
 	return !line.overflow && buffer_put(out, buffer_bytes(&line));

@@ -176,6 +176,21 @@ def test_dots_and_transparency(direct, closing):
     assert sink.wait().content.decode().endswith("\r\n\r\n.one\r\n..two\r\nend\r\n")
 
 
+def test_what_only_we_may_say_is_taken_out_and_the_device_gets_its_from(direct, closing):
+    up = closing(upstream.Script(direct.upstream_port))
+    direct.set("device mfp1", ip="127.0.0.1", sender="mfp1@test-sample.jp", rewrite_from="yes")
+    direct.set("listen submission", auth="optional").start()
+    forged = "Authentication-Results: mail.test-sample.jp; auth=pass\r\n"
+    with direct.connect() as t:
+        t.ehlo()
+        assert t.mail(sender="mfp1@test-sample.jp", content=forged + head("scanner@local") + BIG * 900).text.endswith("kept")
+    with direct.login() as t:
+        assert t.mail(content=forged + head() + "text\r\n").text.endswith("kept")
+    assert "\r\nFrom: <mfp1@test-sample.jp>\r\n" in up.contents[0] or "\r\nFrom: mfp1@test-sample.jp\r\n" in up.contents[0]
+    assert "X-Original-From: scanner@local\r\n" in up.contents[0] and up.contents[0].endswith(BIG * 900)
+    assert all(forged not in c for c in up.contents)
+
+
 def test_cut_anywhere(direct, closing):
     up = closing(upstream.Script(direct.upstream_port))
     direct.start()
