@@ -141,6 +141,16 @@ static void print_login(const struct relay_route *r)
 	}
 }
 
+static void print_pop(const struct relay_pop *o)
+{
+	if (o->use == POP_CLIENT)
+		fputs(", after a mail program's own login by POP", stdout);
+	if (o->use != POP_AGENT)
+		return;
+	printf(", after a POP login as %s at %s port %u, %s", o->user, o->host, (unsigned)o->port, tls_words[o->tls]);
+	print_time(", again after ", o->window / 5 * 4 / 1000 * 1000);
+}
+
 static void print_route(const struct relay_route *r)
 {
 	printf("relay %s:", route_name(r));
@@ -150,6 +160,7 @@ static void print_route(const struct relay_route *r)
 	if (r->tls_name[0])
 		printf(" (certificate for %s)", r->tls_name);
 	print_login(r);
+	print_pop(&r->pop);
 	if (r->context && tls_context_valid_to(r->context) != INT64_MAX) {
 		fputs(", with a certificate of our own ", stdout);
 		print_end(r->context);

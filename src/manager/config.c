@@ -298,8 +298,10 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	tls_context_release(c->ingest.tls);
-	for (unsigned i = 0; i < c->relay.route_count; i++)
+	for (unsigned i = 0; i < c->relay.route_count; i++) {
 		tls_context_release(c->relay.routes[i].context);
+		tls_context_release(c->relay.routes[i].pop.context);
+	}
 	if (c->relay.routes)
 		secret_wipe(c->relay.routes, c->relay.route_count * sizeof(c->relay.routes[0]));
 	free(c->relay.routes);

@@ -44,11 +44,10 @@ struct draft_relay {
 	struct relay_route route;
 	char ca[256], pin[96], certificate[256], key[256], password_file[256];
 	uint8_t auth;				/* enum smtp_mechanism, all that may be used */
+	char pop_password_file[256], pop_pin[96];
 	/* Read and checked, for what is not built yet. */
-	char credentials_file[256], pop_host[HOST_MAX + 1], pop_user[LOGIN_MAX + 1], pop_password_file[256];
-	uint8_t credentials, pop, pop_tls;
-	uint16_t pop_port;
-	int64_t pop_window, pop_wait;
+	char credentials_file[256];
+	uint8_t credentials;
 };
 
 struct draft_block {			/* one section of the file */
@@ -104,5 +103,13 @@ void draft_notice(const struct draft *d, const char *format, ...) __attribute__(
 bool draft_assemble(struct draft *d);
 /* Relays: routes with their passwords and TLS, return mail, loops. */
 bool draft_assemble_relay(struct draft *d);
+/* POP before SMTP of one relay: its login and TLS. After user, password and bind of the relay. */
+bool draft_assemble_pop(struct draft *d, struct draft_block *b);
+/* The password in the file that `key` names. False with the fault set. */
+bool draft_read_password(struct draft *d, struct draft_block *b, const char *key, const char *path,
+			 char out[PASSWORD_MAX + 1]);
+/* "AA:BB…" as openssl prints a fingerprint, in place. */
+void draft_strip_colons(char *text);
+bool draft_is_loopback(const struct ip_address *a);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "mail/report.h"
 #include "manager/draft.h"
+#include "smtp/pop3.h"
 #include "smtp/server.h"
 
 #define SECOND	UINT64_C(1000)		/* ms */
@@ -59,7 +60,10 @@ static const struct setting_word modes[] = {
 	{ "direct-only", PASSAGE_DIRECT_ONLY, false }, { NULL, 0, false }
 };
 static const struct setting_word pops[] = {
-	{ "off", 0, false }, { "agent", 1, true }, { "client", 2, true }, { NULL, 0, false }
+	{ "off", POP_OFF, false }, { "agent", POP_AGENT, false }, { "client", POP_CLIENT, false }, { NULL, 0, false }
+};
+static const struct setting_word pop_auths[] = {
+	{ "auto", POP3_AUTO, false }, { "apop", POP3_APOP, false }, { "user", POP3_USER, false }, { NULL, 0, false }
 };
 static const struct setting_word envelopes[] = {
 	{ "auto", RETURN_AUTO, false }, { "null", RETURN_NULL, false }, { "address", RETURN_ADDRESS, false },
@@ -248,14 +252,17 @@ static const struct setting_row relay_rows[] = {
 	{ "direct_wait", "10s", KIND_TIME, 0, FIELD(struct draft_relay, route.direct_wait), .min = SECOND,
 	  .max = 5 * MINUTE },
 	{ "bind", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.bind), .check = check_local_address },
-	{ "pop_before_smtp", "off", KIND_WORD, 0, FIELD(struct draft_relay, pop), .words = pops },
-	{ "pop_host", "", KIND_TEXT, 0, FIELD(struct draft_relay, pop_host), .check = check_host },
-	{ "pop_port", "110", KIND_NUMBER, 0, FIELD(struct draft_relay, pop_port), .min = 1, .max = 65535 },
-	{ "pop_tls", "none", KIND_WORD, 0, FIELD(struct draft_relay, pop_tls), .words = tls_uses },
-	{ "pop_user", "", KIND_TEXT, 0, FIELD(struct draft_relay, pop_user), .check = check_print },
+	{ "pop_before_smtp", "off", KIND_WORD, 0, FIELD(struct draft_relay, route.pop.use), .words = pops },
+	{ "pop_host", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.pop.host), .check = check_host },
+	{ "pop_port", NULL, KIND_NUMBER, 0, FIELD(struct draft_relay, route.pop.port), .min = 1, .max = 65535 },
+	{ "pop_tls", "none", KIND_WORD, 0, FIELD(struct draft_relay, route.pop.tls), .words = tls_uses },
+	{ "pop_tls_name", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.pop.tls_name), .check = check_host },
+	{ "pop_tls_pin", "", KIND_TEXT, 0, FIELD(struct draft_relay, pop_pin), .check = check_pin },
+	{ "pop_auth", "auto", KIND_WORD, 0, FIELD(struct draft_relay, route.pop.login), .words = pop_auths },
+	{ "pop_user", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.pop.user), .check = check_print },
 	{ "pop_password_file", "", KIND_TEXT, 0, FIELD(struct draft_relay, pop_password_file) },
-	{ "pop_window", "600s", KIND_TIME, 0, FIELD(struct draft_relay, pop_window), .min = 10 * SECOND, .max = DAY },
-	{ "pop_wait", "1s", KIND_TIME, 0, FIELD(struct draft_relay, pop_wait), .min = 0, .max = 10 * SECOND },
+	{ "pop_window", "600s", KIND_TIME, 0, FIELD(struct draft_relay, route.pop.window), .min = 10 * SECOND, .max = DAY },
+	{ "pop_wait", "1s", KIND_TIME, 0, FIELD(struct draft_relay, route.pop.wait), .min = 0, .max = 10 * SECOND },
 	{ "domains", NULL, KIND_LIST, 0, FIELDS(struct draft_relay, route.domains, route.domain_count),
 	  .check = check_domain },
 	{ "senders", NULL, KIND_LIST, 0, FIELDS(struct draft_relay, route.senders, route.sender_count),

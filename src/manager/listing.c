@@ -81,6 +81,8 @@ static void status_route(const struct relay_status *s, bool json, bool first, st
 			    ",\"down_for\":%" PRId64 ",\"rate\":%u,\"waits_for\":\"%s\",\"last_error\":", s->connections,
 			    s->last_success, s->last_failure, (s->down_for + 999) / 1000, s->rate, relay_wait_name(s->wait));
 		json_text(out, shown(slice_of(s->last_error)));
+		if (s->by_pop)
+			buffer_putf(out, ",\"pop_login_age\":%" PRId64, s->pop_age < 0 ? -1 : s->pop_age / 1000);
 		buffer_put_text(out, "}");
 		return;
 	}
@@ -90,6 +92,10 @@ static void status_route(const struct relay_status *s, bool json, bool first, st
 		buffer_putf(out, ", last failure %s", time_text(s->last_failure, bad));
 	if (s->rate)
 		buffer_putf(out, ", %u messages a minute", s->rate);
+	if (s->by_pop && s->pop_age < 0)
+		buffer_put_text(out, ", no POP login yet");
+	else if (s->by_pop)
+		buffer_putf(out, ", POP login %" PRId64 " s ago", s->pop_age / 1000);
 	if (s->wait == WAIT_RATE)
 		buffer_putf(out, ", %s", wait_words[WAIT_RATE]);
 	if (s->down_for)

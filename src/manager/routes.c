@@ -51,7 +51,7 @@ static bool is_unspecified(const struct ip_address *a)
 	return memcmp(a->bytes, zero, a->v6 ? 16 : 4) == 0;
 }
 
-static bool is_loopback(const struct ip_address *a)
+bool draft_is_loopback(const struct ip_address *a)
 {
 	static const uint8_t one[16] = { [15] = 1 };
 
@@ -64,7 +64,7 @@ static bool is_of_this_machine(const struct ip_address *a)
 	struct ip_address own;
 	bool found = false;
 
-	if (is_loopback(a) || is_unspecified(a))
+	if (draft_is_loopback(a) || is_unspecified(a))
 		return true;
 	if (getifaddrs(&all) < 0)
 		return false;
@@ -81,14 +81,14 @@ static bool reaches(const struct ip_address *host, const struct ip_address *list
 		return false;
 	if (is_unspecified(listener))
 		return is_of_this_machine(host);
-	return same_ip(host, listener) || (is_unspecified(host) && is_loopback(listener));
+	return same_ip(host, listener) || (is_unspecified(host) && draft_is_loopback(listener));
 }
 
 /* Names aren't looked up here; but two of them are ours by definition. */
 static bool name_reaches(struct slice host, struct slice hostname, const struct ip_address *listener)
 {
 	if (slice_equal_fold(host, SLICE_OF("localhost")))
-		return is_loopback(listener) || is_unspecified(listener);
+		return draft_is_loopback(listener) || is_unspecified(listener);
 	return slice_equal_fold(host, hostname);
 }
 
@@ -121,68 +121,72 @@ static bool check_loop(struct draft *d, struct draft_block *b)
 }
 
 /* One line; its end may be missing. */
-static bool take_password(struct draft_relay *r, struct slice text)
+static bool take_password(char out[PASSWORD_MAX + 1], struct slice text)
 {
 	if (text.len > 0 && text.at[text.len - 1] == '\n')
 		text.len--;
 	for (size_t i = 0; i < text.len; i++)
 		if (ascii_is_control(text.at[i]))
 			return false;
-	return text.len > 0 && slice_copy(text, r->route.password, sizeof(r->route.password));
+	return text.len > 0 && slice_copy(text, out, PASSWORD_MAX + 1);
 }
 
-static bool read_password(struct draft *d, struct draft_block *b)
+bool draft_read_password(struct draft *d, struct draft_block *b, const char *key, const char *path,
+			 char out[PASSWORD_MAX + 1])
 {
-	const char *path = b->relay->password_file;
 	struct slice text;
 	int others = 0;
 	int result = text_read(path, PASSWORD_FILE_MAX, &text, &others);
 	bool good;
 
 	if (result == -EINVAL || result == -EFBIG)
-		return draft_refuse(d, b, "password_file", "%s: must be a file of one line, at most %d octets", path,
-				    PASSWORD_MAX);
+		return draft_refuse(d, b, key, "%s: must be a file of one line, at most %d octets", path, PASSWORD_MAX);
 	if (result < 0)
-		return draft_refuse(d, b, "password_file", "%s: %s", path, strerror(-result));
-	good = take_password(b->relay, text);
+		return draft_refuse(d, b, key, "%s: %s", path, strerror(-result));
+	good = take_password(out, text);
 	text_free(text);
 	if (!good)
-		return draft_refuse(d, b, "password_file",
+		return draft_refuse(d, b, key,
 				    "%s: must hold one line of 1 to %d octets, without CR or other control characters", path,
 				    PASSWORD_MAX);
 	if (others > 0)
-		return draft_refuse(d, b, "password_file", "%s is open to others: chmod 640 %s", path, path);
+		return draft_refuse(d, b, key, "%s is open to others: chmod 640 %s", path, path);
 	return true;
 }
 
 static bool take_secret(struct draft *d, struct draft_block *b)
 {
+	struct draft_relay *r = b->relay;
+
 	if (draft_has(b, "password_file"))
-		return !d->network || read_password(d, b);
-	if (text_others(d->path) > 0)
+		return !d->network || draft_read_password(d, b, "password_file", r->password_file, r->route.password);
+	if (draft_has(b, "password") && text_others(d->path) > 0)
 		return draft_refuse(d, b, "password",
 				    "a password in a file that is open to others: chmod 640 %s, or use password_file", d->path);
 	return true;
 }
 
+/* With pop_before_smtp = agent, user and password may be there for POP alone. */
 static bool check_login(struct draft *d, struct draft_block *b)
 {
-	bool user = draft_has(b, "user");
+	const struct draft_relay *r = b->relay;
+	bool user = draft_has(b, "user"), agent = r->route.pop.use == POP_AGENT;
 	bool password = draft_has(b, "password"), file = draft_has(b, "password_file");
 
 	if (password && file)
 		return draft_refuse(d, b, "password", "password and password_file: only one of them");
-	if (user && !password && !file)
+	if (user && !password && !file && !(agent && r->auth == 0))
 		return draft_refuse(d, b, "user", "user without a password: write password_file = …");
-	if (!user && (password || file))
+	if (!user && (password || file) && !(agent && r->route.pop.user[0]))
 		return draft_refuse(d, b, password ? "password" : "password_file", "a password without user");
-	if (user && b->relay->auth == 0)
+	if (user && r->auth == 0 && !agent)
 		return draft_refuse(d, b, "auth", "auth = none, yet there is a user");
-	if (!user && b->relay->auth != 0 && b->relay->auth != MECHANISMS_ALL)
+	if (!user && r->auth != 0 && r->auth != MECHANISMS_ALL)
 		return draft_refuse(d, b, "auth", "auth names a mechanism, but there is no user");
-	if (!user)
-		return true;
-	b->relay->route.mechanisms = b->relay->auth;
+	if (user) {
+		b->relay->route.mechanisms = r->auth;
+		b->relay->route.login_optional = agent && r->auth == MECHANISMS_ALL;
+	}
 	return take_secret(d, b);
 }
 
@@ -193,8 +197,7 @@ static uint16_t default_port(const struct draft_relay *r)
 	return r->route.mechanisms ? 587 : 25;
 }
 
-/* "AA:BB…" as openssl prints it. */
-static void strip_colons(char *text)
+void draft_strip_colons(char *text)
 {
 	char *out = text;
 
@@ -257,7 +260,7 @@ static bool assemble_tls(struct draft *d, struct draft_block *b)
 		return true;
 	if (!check_own_certificate(d, b))
 		return false;
-	strip_colons(r->pin);
+	draft_strip_colons(r->pin);
 	r->route.context = tls_client_new(&rules, &own);
 	if (r->route.context)
 		return true;
@@ -286,7 +289,7 @@ static void notice_clear(const struct draft *d, const struct draft_block *b)
 
 	if (r->tls != TLS_USE_NONE || !r->mechanisms)
 		return;
-	if (ip_parse(slice_of(r->host[0]), &host) && is_loopback(&host))
+	if (ip_parse(slice_of(r->host[0]), &host) && draft_is_loopback(&host))
 		return;
 	draft_notice(d, "%s:%u: tls = none: user, password and mail go to %s in clear", d->path,
 		     draft_line(d, b, "tls"), r->host[0]);
@@ -302,8 +305,12 @@ static bool assemble_route(struct draft *d, struct draft_block *b)
 		return false;
 	if (!draft_has(b, "port"))
 		r->port = default_port(b->relay);
-	if (!check_loop(d, b) || !assemble_tls(d, b))
+	if (!check_loop(d, b) || !draft_assemble_pop(d, b))
 		return false;
+	if (!assemble_tls(d, b)) {
+		tls_context_release(r->pop.context);
+		return false;
+	}
 	notice_clear(d, b);
 	slice_copy(slice_of(b->name), r->name, sizeof(r->name));
 	r->line = b->line;
@@ -311,11 +318,16 @@ static bool assemble_route(struct draft *d, struct draft_block *b)
 	return true;
 }
 
+static bool logs_in(const struct relay_route *r)
+{
+	return r->mechanisms || r->pop.use != POP_OFF;
+}
+
 /* An address that does not exist makes the upstream refuse, and return mail vanish (R48). */
 static bool check_return(struct draft *d)
 {
 	for (unsigned i = 0; i < d->config->relay.route_count; i++)
-		if (d->config->relay.routes[i].mechanisms && !d->config->relay.return_from[0])
+		if (logs_in(&d->config->relay.routes[i]) && !d->config->relay.return_from[0])
 			return draft_refuse(d, &d->singles[DRAFT_RETURN], NULL,
 					    "where a relay logs in, return mail needs an address that exists: write from = … in [return]");
 	if (!d->config->relay.return_from[0])

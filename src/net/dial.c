@@ -56,6 +56,14 @@ struct dial {
 	char error[ERROR_MAX];
 };
 
+static const char no_family[] = "no address of the family of the address to leave from";
+static const char not_ours[] = "the address to leave from is not this machine's";
+
+bool dial_blames_source(const char *error)
+{
+	return strcmp(error, no_family) == 0 || strcmp(error, not_ours) == 0;
+}
+
 /* The resolver. */
 
 static const char *lookup_words(int code)
@@ -189,7 +197,7 @@ static const char *connect_words(int error)
 	case EHOSTUNREACH:
 		return "host unreachable";
 	case EADDRNOTAVAIL:
-		return "the address to leave from is not this machine's";
+		return not_ours;
 	default:
 		return strerror(error);
 	}
@@ -297,8 +305,7 @@ static void try_next(struct dial *d)
 		hang_up(d);
 		say(d, connect_words(error));
 	}
-	end(d, -1, d->error[0] != '\0' ? d->error :
-					 "no address of the family of the address to leave from");
+	end(d, -1, d->error[0] != '\0' ? d->error : no_family);
 }
 
 static void finish_attempt(struct dial *d)

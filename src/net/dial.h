@@ -27,6 +27,8 @@ typedef void dial_done(void *context, int fd, const char *address, const char *e
  */
 struct dial *dial_start(struct loop *l, struct helper *resolver, const char *host, uint16_t port, const char *bind_to,
 			int64_t timeout, dial_done *done, void *context);
+/* Whether an end's error is about `bind_to`: the host has no address of its family, or it isn't this machine's (any more). */
+bool dial_blames_source(const char *error);
 /* Ends it without a call. */
 void dial_cancel(struct dial *d);
 

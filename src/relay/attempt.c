@@ -132,7 +132,7 @@ int attempt_group(struct attempt *a, const struct relay_settings *s)
 		struct attempt_recipient *r = &a->recipients[i];
 		int route;
 
-		r->in_group = false;
+		r->in_group = r->again = false;
 		if (r->state != RECIPIENT_PENDING || r->tried)
 			continue;
 		route = route_find(s, sender, r->address);
@@ -196,12 +196,17 @@ void attempt_recipient_reply(struct attempt *a, unsigned i, unsigned code, struc
 	r->tried = true;
 }
 
+void attempt_recipient_again(struct attempt *a, unsigned i)
+{
+	a->recipients[a->group_index[i]].again = true;
+}
+
 void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words, bool all)
 {
 	for (unsigned g = 0; g < a->group_count; g++) {
 		struct attempt_recipient *r = &a->recipients[a->group_index[g]];
 
-		if (r->tried && !all)
+		if ((r->tried || r->again) && !all)
 			continue;
 		r->code = (uint16_t)code;
 		keep_words(a, r, words);

@@ -17,6 +17,7 @@ struct attempt_recipient {
 	uint32_t words_at;		/* of the reply's text in `words` */
 	uint8_t state;			/* enum recipient_state */
 	bool tried, in_group, expired;
+	bool again;			/* the group's verdict is not for it: it goes once more, see attempt_recipient_again */
 	bool skipped;			/* tried, but only for form: its route couldn't be used */
 };
 
@@ -41,6 +42,7 @@ struct attempt {
 	int64_t not_before;		/* monotonic ms: its route isn't tried before; 0: as [queue] retry says */
 	bool in_doubt;			/* the dot was sent to `remote`, and no verdict came */
 	char only_host[HOST_MAX + 1];	/* the host that may have it already; empty: any of the route's */
+	bool knocked;			/* a fresh POP login was made for it */
 	bool redialled;			/* once already, after a kept connection turned out to be closed */
 	bool direct;			/* passed on while it comes in: not in the spool */
 	bool flowing;			/* direct: 354 came, content may have left */
@@ -65,6 +67,8 @@ struct slice attempt_sender(const struct attempt *a, const struct relay_settings
 
 /* What the upstream said about recipient `i` of the group. 2xx is only preliminary: see attempt_group_verdict. */
 void attempt_recipient_reply(struct attempt *a, unsigned i, unsigned code, struct slice words);
+/* Recipient `i` of the group is left to the attempt's next group: what the upstream said of it may change at once. */
+void attempt_recipient_again(struct attempt *a, unsigned i);
 /*
  * The verdict on the group's message: for all its recipients (`all`), or for those that had a 2xx. Code 0 is a failure
  * without a reply (connection lost, time-out): tried again.

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "relay/denial.h"
 #include "relay/prove.h"
 
 #define DIAL_MS		30000	/* name look-up and all addresses of one host */
@@ -64,16 +65,66 @@ static void fail(struct courier *c, const char *words, bool login)
 
 static void dialled(void *context, int fd, const char *address, const char *error);
 
-static bool dial(struct courier *c)
+/* R44: from where the POP login came. */
+static const char *source(const struct courier *c)
+{
+	const char *bind = route_of(c)->bind;
+
+	return !bind[0] && c->pop ? pop_source(c->pop) : bind;
+}
+
+static bool dial_now(struct courier *c)
 {
 	const struct relay_route *r = route_of(c);
 
+	if (c->pop)
+		c->pop_login = pop_number(c->pop);
 	c->stage = COURIER_DIALLING;
 	c->deadline = NEVER;
 	c->mails = 0;
-	helper_forget(c->house->hasher, c);	/* an answer for the session before is none for this one */
-	c->dial = dial_start(c->house->loop, c->house->resolver, courier_host(c), r->port, r->bind, DIAL_MS, dialled, c);
+	c->dial = dial_start(c->house->loop, c->house->resolver, courier_host(c), r->port, source(c), DIAL_MS, dialled, c);
 	return c->dial;
+}
+
+static void let_in(struct pop_waiter *w, const char *error)
+{
+	struct courier *c = (struct courier *)(void *)((char *)w - offsetof(struct courier, waiter));
+
+	if (error)
+		fail(c, error, false);
+	else if (!dial_now(c))
+		fail(c, "no memory", false);
+}
+
+/* Where POP before SMTP opens the door, that comes first. */
+static bool dial(struct courier *c)
+{
+	helper_forget(c->house->hasher, c);	/* an answer for the session before is none for this one */
+	if (!c->pop || pop_is_open(c->pop))
+		return dial_now(c);
+	c->stage = COURIER_KNOCKING;
+	c->deadline = NEVER;
+	c->waiter.done = let_in;
+	pop_ask(c->pop, &c->waiter);
+	return true;
+}
+
+bool courier_is_outdated(const struct courier *c)
+{
+	return c->pop && (!pop_is_open(c->pop) || c->pop_login != pop_number(c->pop));
+}
+
+/*
+ * The next hop has no address of the family that POP went over, or that address is gone: once more, with a POP login over the other family
+ * first (R44).
+ */
+static bool turn_round(struct courier *c, const char *error)
+{
+	if (!c->pop || c->turned || route_of(c)->bind[0] || !dial_blames_source(error))
+		return false;
+	c->turned = true;
+	pop_turn(c->pop, c->pop_login);
+	return dial(c);
 }
 
 /* Its message may be at this host already: no other one gets it. */
@@ -138,6 +189,7 @@ static void init_session(struct courier *c)
 		.starttls = r->tls == TLS_USE_STARTTLS,
 		.secured = r->tls == TLS_USE_IMPLICIT,
 		.mechanisms = r->mechanisms,
+		.login_optional = r->login_optional,
 		.user = slice_of(r->user),
 		.password = slice_of(r->password),
 		.nonce = new_nonce(c),
@@ -163,7 +215,8 @@ static void dialled(void *context, int fd, const char *address, const char *erro
 	c->dial = NULL;
 	slice_copy(slice_first(slice_of(address), sizeof(c->address) - 1), c->address, sizeof(c->address));
 	if (fd < 0) {
-		host_failed(c, error);
+		if (!turn_round(c, error))
+			host_failed(c, error);
 		return;
 	}
 	stream_open(&c->stream, fd, c->house->blocks);
@@ -184,7 +237,7 @@ static void begin_mail(struct courier *c)
 		.recipient_count = a->group_count,
 	};
 	c->sent = 0;
-	c->sending = false;
+	c->sending = c->denied = false;
 	c->begun = true;
 	c->mails++;
 	smtp_client_mail(&c->smtp, &c->mail);
@@ -248,6 +301,76 @@ static bool null_was_refused(const struct courier *c, const struct smtp_client_e
 	       c->settings->return_envelope == RETURN_AUTO && c->settings->return_from[0];
 }
 
+/*
+ * "Relay access denied" where POP before SMTP is in use (R43): no verdict on the mail, but on the door. Once in an attempt a fresh login
+ * may open it.
+ */
+static bool door_is_shut(const struct courier *c, const struct smtp_client_event *e)
+{
+	return route_of(c)->pop.use != POP_OFF &&
+	       denial_is_of_relaying(e->reply->code, slice_bytes(e->reply->text, e->reply->len));
+}
+
+static void log_denial(const struct courier *c, const struct smtp_client_event *e)
+{
+	struct record line;
+
+	record_start(&line, "relay-denied");
+	record_word(&line, "id", c->attempt->id_text);
+	record_word(&line, "relay", c->attempt->route_name);
+	record_word(&line, "host", c->address);
+	record_number(&line, "code", e->reply->code);
+	record_text(&line, "reply", slice_bytes(e->reply->text, e->reply->len));
+	log_record(SEVERITY_NOTICE, &line);
+}
+
+/* True: the attempt goes once more. A direct one can't: its client waits; but what is queued of it finds the door open. */
+static bool knock_again(struct courier *c, const struct smtp_client_event *e)
+{
+	if (c->denied)
+		return true;
+	if (!c->pop || c->attempt->knocked || !pop_denied(c->pop, c->pop_login))
+		return false;
+	c->attempt->knocked = true;
+	c->denied = !c->attempt->direct;
+	log_denial(c, e);
+	return c->denied;
+}
+
+static struct slice denied_words(const struct courier *c, const struct smtp_client_event *e, char text[FAULT_MAX])
+{
+	snprintf(text, FAULT_MAX, "%s; the server says: %u %.*s",
+		 c->pop ? "no relaying after our POP login" : "no relaying: a mail program must fetch mail by POP first",
+		 e->reply->code, e->reply->len, e->reply->text);
+	return slice_of(text);
+}
+
+static void on_recipient(struct courier *c, const struct smtp_client_event *e)
+{
+	char text[FAULT_MAX];
+
+	if (!door_is_shut(c, e))
+		attempt_recipient_reply(c->attempt, e->recipient, e->reply->code,
+					slice_bytes(e->reply->text, e->reply->len));
+	else if (knock_again(c, e))
+		attempt_recipient_again(c->attempt, e->recipient);
+	else
+		attempt_recipient_reply(c->attempt, e->recipient, 0, denied_words(c, e, text));
+}
+
+/* MAIL was refused, and no recipient asked. */
+static bool on_sender_denied(struct courier *c, const struct smtp_client_event *e)
+{
+	char text[FAULT_MAX];
+
+	if (e->stage != STAGE_MAIL || !door_is_shut(c, e))
+		return false;
+	if (!knock_again(c, e))
+		attempt_group_verdict(c->attempt, 0, denied_words(c, e, text), true);
+	group_done(c);
+	return true;
+}
+
 static void on_sent(struct courier *c, const struct smtp_client_event *e)
 {
 	struct slice words = slice_bytes(e->reply->text, e->reply->len);
@@ -256,6 +379,8 @@ static void on_sent(struct courier *c, const struct smtp_client_event *e)
 		c->attempt->null_refused = true;	/* READY follows, and sends it again */
 		return;
 	}
+	if (on_sender_denied(c, e))
+		return;
 	if (e->stage != STAGE_RCPT)
 		attempt_group_verdict(c->attempt, e->reply->code, words, e->stage == STAGE_MAIL);
 	group_done(c);
@@ -394,8 +519,7 @@ static bool act(struct courier *c, const struct smtp_client_event *e)
 	case SMTP_CLIENT_READY:
 		return on_ready(c);
 	case SMTP_CLIENT_RECIPIENT:
-		attempt_recipient_reply(c->attempt, e->recipient, e->reply->code,
-					slice_bytes(e->reply->text, e->reply->len));
+		on_recipient(c, e);
 		return true;
 	case SMTP_CLIENT_CONTENT:
 		return begin_content(c);
@@ -546,7 +670,7 @@ static bool retry_with_tls_12(struct courier *c)
 
 static void look_for_end(struct courier *c)
 {
-	if (c->watch.dead || c->stage == COURIER_DIALLING ||
+	if (c->watch.dead || c->stage <= COURIER_DIALLING ||
 	    (c->stream.state != STREAM_FAILED && c->stream.state != STREAM_ENDED))
 		return;
 	if (c->stage == COURIER_SHAKING) {
@@ -588,13 +712,13 @@ static void turn(struct courier *c)
 		converse(c);
 		if (!c->watch.dead && c->sending)
 			send_content(c);
-		if (!c->watch.dead && c->stage != COURIER_DIALLING)
+		if (!c->watch.dead && c->stage > COURIER_DIALLING)
 			stream_write(&c->stream);
 	} while (has_shaken(c) || (talks(c) && stream_ready(&c->stream) && stream_read(&c->stream)));
 	look_for_end(c);
 	if (!c->was_ready)
 		forget_login(c);
-	if (c->stage != COURIER_DIALLING)
+	if (c->stage > COURIER_DIALLING)
 		stream_rest(&c->stream);
 	c->in_turn = false;
 }
@@ -602,7 +726,7 @@ static void turn(struct courier *c)
 static void want(struct watch *w)
 {
 	struct courier *c = (struct courier *)w;
-	bool dialling = c->stage == COURIER_DIALLING;
+	bool dialling = c->stage <= COURIER_DIALLING;
 
 	w->fd = dialling ? -1 : c->stream.fd;
 	w->events = dialling ? 0 : stream_events(&c->stream, true);
@@ -652,6 +776,9 @@ static void reap(struct watch *w)
 	if (c->dial)
 		dial_cancel(c->dial);
 	helper_forget(c->house->hasher, c);
+	if (c->waiter.asked)
+		pop_leave(c->pop, &c->waiter);
+	pop_release(c->pop);
 	stream_close(&c->stream);
 	c->house->calls.gone(c->relay, c);
 	attempt_free(c->attempt);	/* only when the whole house is torn down; the message stays in the spool */
@@ -661,7 +788,7 @@ static void reap(struct watch *w)
 }
 
 struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
-			      unsigned route, struct attempt *a)
+			      unsigned route, struct pop *pop, struct attempt *a)
 {
 	struct courier *c = calloc(1, sizeof(*c));
 
@@ -679,6 +806,7 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 		return NULL;
 	}
 	settings->users++;
+	c->pop = pop_hold(pop);
 	for (unsigned i = 0; a->only_host[0] && i < route_of(c)->host_count; i++)
 		if (slice_equal_fold(slice_of(route_of(c)->host[i]), slice_of(a->only_host)))
 			c->host = (uint8_t)i;

@@ -8,8 +8,10 @@
 #include "net/dial.h"
 #include "net/stream.h"
 #include "relay/attempt.h"
+#include "relay/pop.h"
 
-enum courier_stage { COURIER_DIALLING, COURIER_SHAKING, COURIER_TALKING, COURIER_IDLE, COURIER_LEAVING };
+/* KNOCKING: the route's POP login is being made. */
+enum courier_stage { COURIER_KNOCKING, COURIER_DIALLING, COURIER_SHAKING, COURIER_TALKING, COURIER_IDLE, COURIER_LEAVING };
 
 struct relay_house;
 
@@ -28,6 +30,11 @@ struct courier {
 	bool held;			/* ready, and waits for the rate */
 	bool was_ready;			/* it could have accepted something: no other host any more */
 	bool starved, in_turn;
+	bool denied;			/* relaying was, and the attempt goes once more after a fresh POP login */
+	bool turned;			/* POP and SMTP had no address family in common once already */
+	struct pop *pop;		/* held; NULL: no POP login is needed */
+	struct pop_waiter waiter;
+	unsigned pop_login;		/* pop_number of the connection */
 	struct dial *dial;
 	struct stream stream;
 	struct smtp_client smtp;
@@ -64,11 +71,13 @@ struct relay_house {			/* what couriers share; the relay's own */
 	struct courier_calls calls;
 };
 
-/* Starts with an attempt. NULL without memory; the attempt stays the caller's then. */
+/* Starts with an attempt; `pop` is the route's, or NULL. NULL without memory; the attempt stays the caller's then. */
 struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
-			      unsigned route, struct attempt *a);
+			      unsigned route, struct pop *pop, struct attempt *a);
 /* The host it is connected to, or tries. */
 const char *courier_host(const struct courier *c);
+/* Its connection was made under a POP login that is over: no more attempts for it. */
+bool courier_is_outdated(const struct courier *c);
 /* Another attempt for an idle one. */
 void courier_carry(struct courier *c, struct attempt *a);
 /* Its attempt has been taken from it: the connection is dropped, whatever it was about to say. */

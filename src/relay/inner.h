@@ -17,6 +17,7 @@ struct route_state {
 	int64_t down_until;		/* monotonic ms; 0: up */
 	bool login_refused;		/* it is down since the upstream refuses our login */
 	struct pace pace;
+	struct pop *pop;		/* NULL where we don't log in by POP */
 	int64_t line;			/* monotonic ms: the turn of the last message that waits for the rate in the queue */
 	int64_t last_success, last_failure;	/* wall */
 	char last_error[FAULT_MAX];

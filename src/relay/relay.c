@@ -49,7 +49,7 @@ static void on_done(struct relay *r, struct courier *c, struct attempt *a)
 
 static void on_idle(struct relay *r, struct courier *c)
 {
-	if (r->closing || !is_current(r, c)) {
+	if (r->closing || !is_current(r, c) || courier_is_outdated(c)) {
 		courier_quit(c);
 		return;
 	}
@@ -221,14 +221,37 @@ static void inherit(const struct relay *r, const struct relay_settings *new, uns
 		state->couriers += slice_equal(slice_of(c->settings->routes[c->route].name), slice_of(name));
 }
 
+static void release_pops(struct route_state *states, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		pop_release(states[i].pop);
+}
+
+/* POP logins are made afresh: user, host or address may be other ones now. */
+static bool make_pops(const struct relay *r, struct relay_settings *settings, struct route_state *states)
+{
+	for (unsigned i = 0; i < settings->route_count; i++) {
+		if (settings->routes[i].pop.use != POP_AGENT)
+			continue;
+		states[i].pop = pop_new(r->house.loop, r->house.blocks, r->house.resolver, settings, i);
+		if (!states[i].pop)
+			return false;
+	}
+	return true;
+}
+
 bool relay_apply(struct relay *r, struct relay_settings *settings)
 {
 	struct route_state *states = calloc(settings->route_count + 1u, sizeof(*states));
 
-	if (!states)
+	if (!states || !make_pops(r, settings, states)) {
+		release_pops(states, states ? settings->route_count : 0);
+		free(states);
 		return false;
+	}
 	for (unsigned i = 0; i < settings->route_count; i++)
 		inherit(r, settings, i, &states[i]);
+	release_pops(r->states, relay_route_count(r));
 	free(r->states);
 	r->states = states;
 	r->settings = settings;
@@ -248,6 +271,9 @@ void relay_retry(struct relay *r)
 {
 	for (unsigned i = 0; i < relay_route_count(r); i++)
 		r->states[i].down_until = r->states[i].line = 0;
+	for (unsigned i = 0; i < relay_route_count(r); i++)
+		if (r->states[i].pop)
+			pop_retry(r->states[i].pop);
 	relay_wake(r);
 }
 
@@ -286,6 +312,8 @@ void relay_status(const struct relay *r, unsigned route, struct relay_status *ou
 		.last_failure = state->last_failure,
 		.last_error = state->last_error,
 		.down_for = state->down_until > relay_now(r) ? state->down_until - relay_now(r) : 0,
+		.by_pop = state->pop,
+		.pop_age = state->pop ? pop_age(state->pop) : -1,
 		.rate = r->settings->routes[route].rate,
 		.wait = schedule_wait(r, route),
 	};

@@ -46,6 +46,8 @@ struct relay_status {
 	int64_t last_failure;
 	const char *last_error;			/* empty: none since the last success */
 	int64_t down_for;			/* ms until tried again; 0: not down */
+	bool by_pop;				/* a POP login of ours comes first */
+	int64_t pop_age;			/* ms since the last one; -1: none yet */
 	unsigned rate;				/* messages a minute; 0: no limit */
 	enum relay_wait wait;			/* what its mail would have to wait for now */
 };

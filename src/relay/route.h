@@ -7,6 +7,27 @@
 #include "ingest/ingest.h"	/* enum tls_use */
 #include "base/limits.h"
 
+enum pop_use {
+	POP_OFF,
+	POP_AGENT,			/* we log in ourselves */
+	POP_CLIENT			/* a PC behind our address does, on its own account */
+};
+
+/* POP before SMTP (R43, R44); with POP_AGENT all of it, else `use` alone. */
+struct relay_pop {
+	uint8_t use;			/* enum pop_use */
+	uint8_t tls;			/* enum tls_use */
+	uint8_t login;			/* enum pop3_login */
+	uint16_t port;
+	char host[HOST_MAX + 1];
+	struct tls_context *context;	/* NULL with TLS_USE_NONE */
+	char tls_name[HOST_MAX + 1];	/* empty: the host */
+	char user[LOGIN_MAX + 1];
+	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
+	int64_t window;			/* ms: how long a login opens the door */
+	int64_t wait;			/* ms: from the login until the door is open */
+};
+
 struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char name[64];
 	unsigned line;			/* in the configuration, for errors */
@@ -17,6 +38,8 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	struct tls_context *context;	/* NULL with TLS_USE_NONE */
 	char tls_name[HOST_MAX + 1];	/* empty: the host */
 	unsigned mechanisms;		/* enum smtp_mechanism; 0: no login */
+	bool login_optional;		/* where no AUTH is offered the POP login is the login */
+	struct relay_pop pop;
 	char user[LOGIN_MAX + 1];
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
 	unsigned connections;

@@ -28,6 +28,7 @@ static struct courier *idle_courier(const struct relay *r, unsigned route, const
 {
 	for (struct courier *c = r->couriers; c; c = c->next)
 		if (c->stage == COURIER_IDLE && c->route == route && c->settings == r->settings && !c->watch.dead &&
+		    !courier_is_outdated(c) &&
 		    (!host[0] || slice_equal_fold(slice_of(courier_host(c)), slice_of(host))))
 			return c;
 	return NULL;
@@ -125,7 +126,7 @@ static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 
 	if (!has_place(r, route))
 		return false;
-	c = courier_start(r, &r->house, r->settings, route, a);
+	c = courier_start(r, &r->house, r->settings, route, r->states[route].pop, a);
 	if (!c)
 		return false;
 	c->next = r->couriers;

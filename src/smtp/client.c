@@ -404,6 +404,11 @@ static bool tls_due(const struct smtp_client *c)
 	return c->settings->starttls && !c->secured;
 }
 
+static bool login_due(const struct smtp_client *c)
+{
+	return c->settings->mechanisms && (!c->settings->login_optional || (c->extensions & EXT_AUTH));
+}
+
 static void start_tls(struct smtp_client *c)
 {
 	if (c->extensions & EXT_STARTTLS)
@@ -429,7 +434,7 @@ static void on_hello(struct smtp_client *c, struct slice text, struct smtp_clien
 	(void)text, (void)event;
 	if (tls_due(c))
 		start_tls(c);
-	else if (c->settings->mechanisms)
+	else if (login_due(c))
 		start_login(c);
 	else
 		go(c, AT_DONE);
@@ -438,7 +443,7 @@ static void on_hello(struct smtp_client *c, struct slice text, struct smtp_clien
 /* HELO offers nothing, so it is no way out where TLS or a login is demanded. */
 static void on_no_ehlo(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
 {
-	if (tls_due(c) || c->settings->mechanisms)
+	if (tls_due(c) || login_due(c))
 		refused(c, text, event);
 	else
 		go(c, AT_HELO);

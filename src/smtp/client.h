@@ -73,6 +73,7 @@ struct smtp_client_settings {
 	bool starttls;			/* TLS is demanded: without it STAGE_STARTTLS fails */
 	bool secured;			/* TLS from the first byte */
 	unsigned mechanisms;		/* allowed by configuration; 0: no login */
+	bool login_optional;		/* no AUTH offered at all: goes on without (another login, by POP, counts) */
 	struct slice user, password;	/* with mechanisms; none offered: fails at STAGE_AUTH */
 	struct slice nonce;		/* with SASL_SCRAM_SHA_256: of this session only */
 	struct slice token;		/* with SASL_XOAUTH2, in place of the password */

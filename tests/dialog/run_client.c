@@ -6,6 +6,7 @@
  * (play_client.h).
  *
  * Words of a case:	starttls | secured | open | quit
+ *			optional		(the login, where no AUTH is offered)
  *			auth MECHANISM...	(user and password are `user` and `secret`)
  *			user TEXT | password TEXT | token TEXT
  *			room N			octets of `out` in the second round, 64 if not said
@@ -95,6 +96,8 @@ static bool set_word(struct slice line)
 		play.settings.starttls = true;
 	else if (slice_equal(word, SLICE_OF("secured")))
 		play.settings.secured = true;
+	else if (slice_equal(word, SLICE_OF("optional")))
+		play.settings.login_optional = true;
 	else if (slice_equal(word, SLICE_OF("open")))
 		play.open_content = true;
 	else if (slice_equal(word, SLICE_OF("quit")))

@@ -140,7 +140,7 @@ class Server:
         self.count = 0
         self.errors = []
         self.open = []
-        self.sock = socket.create_server((host, port))
+        self.sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
 

@@ -109,6 +109,38 @@ static void test_good(void **state)
 	config_free(NULL);
 }
 
+/* What is not said is the login, the host and the file of SMTP, and the port goes by TLS. */
+static void test_pop(void **state)
+{
+	struct config *c = expect_good(20, "host = 127.0.0.1\npop_before_smtp = agent");
+	const struct relay_route *r = &c->relay.routes[0];
+
+	(void)state;
+	assert_int_equal(r->pop.use, POP_AGENT);
+	assert_string_equal(r->pop.host, "127.0.0.1");
+	assert_int_equal(r->pop.port, 110);
+	assert_string_equal(r->pop.user, "office");
+	assert_string_equal(r->pop.password, "geheim");
+	assert_int_equal(r->pop.window, 600000);
+	assert_int_equal(r->pop.wait, 1000);
+	assert_true(r->mechanisms != 0 && r->login_optional);
+	config_free(c);
+	c = expect_good(20, "host = 127.0.0.1\npop_before_smtp = agent\nauth = none\npop_user = other\npop_host = 127.0.0.2");
+	r = &c->relay.routes[0];
+	assert_string_equal(r->pop.user, "other");
+	assert_string_equal(r->pop.password, "geheim");
+	assert_int_equal(r->mechanisms, 0);
+	config_free(c);
+	c = expect_good(20, "host = 127.0.0.1\npop_before_smtp = agent\nauth = plain\npop_port = 1110");
+	assert_false(c->relay.routes[0].login_optional);
+	assert_int_equal(c->relay.routes[0].pop.port, 1110);
+	config_free(c);
+	c = expect_good(20, "host = 127.0.0.1\npop_before_smtp = client");
+	assert_int_equal(c->relay.routes[0].pop.use, POP_CLIENT);
+	assert_false(c->relay.routes[0].login_optional);
+	config_free(c);
+}
+
 static void test_defaults(void **state)
 {
 	struct config *c = expect_good(6, "");
@@ -233,8 +265,19 @@ static const struct {
 	{ 22, "bind = eth0", "s.ini:22: bind = eth0: not a numeric address" },
 	{ 22, "credentials = sender", "s.ini:22: credentials = sender is not available in this version" },
 	{ 22, "credentials = client", "s.ini:22: credentials = client is not available in this version" },
-	{ 22, "pop_before_smtp = agent", "s.ini:22: pop_before_smtp = agent is not available in this version" },
-	{ 22, "pop_before_smtp = client", "s.ini:22: pop_before_smtp = client is not available in this version" },
+	{ 22, "pop_before_smtp = both", "s.ini:22: pop_before_smtp = both: must be off | agent | client" },
+	{ 22, "pop_user = x", "s.ini:22: pop_user has no effect without pop_before_smtp = agent" },
+	{ 22, "pop_before_smtp = client\npop_host = pop.example.net",
+	  "s.ini:23: pop_host has no effect without pop_before_smtp = agent" },
+	{ 22, "pop_before_smtp = agent\npop_password_file = nowhere", "s.ini:23: nowhere: No such file or directory" },
+	{ 22, "pop_before_smtp = agent\npop_tls_name = a.example", "s.ini:23: pop_tls_name has no effect with pop_tls = none" },
+	{ 22, "pop_before_smtp = agent\npop_tls_pin = 01:23", "s.ini:23: pop_tls_pin = 01:23: must be 64 hex digits" },
+	{ 22, "pop_before_smtp = agent\npop_tls = starttls\npop_auth = apop",
+	  "s.ini:24: pop_auth = apop can't go with pop_tls = starttls: its timestamp comes before TLS, and counts for nothing then" },
+	{ 22, "pop_before_smtp = agent\npop_window = 10s\npop_wait = 8s", "s.ini:24: pop_wait must be less than 0.8 of pop_window" },
+	{ 22, "pop_before_smtp = agent\nbind = 192.0.2.1\npop_host = ::1",
+	  "s.ini:23: bind and pop_host are of different address families" },
+	{ 22, "pop_before_smtp = agent\npop_port = 0", "s.ini:23: pop_port = 0: must be 1 to 65535" },
 	{ 22, "pop_window = 600", "s.ini:22: pop_window = 600: a time is a number with s, m, h or d behind it" },
 	{ 22, "pop_wait = 11s", "s.ini:22: pop_wait = 11s: must be 0 to 10s" },
 	{ 22, "auth = none", "s.ini:22: auth = none, yet there is a user" },
@@ -299,7 +342,7 @@ static void test_bad(void **state)
 static void test_empty_allowed(void **state)
 {
 	static const char *const keys[] = {
-		"tls_name =", "tls_pin =", "tls_certificate =", "tls_key =", "bind =", "pop_host =  ; default: host", "pop_user =", "pop_password_file ="
+		"tls_name =", "tls_pin =", "tls_certificate =", "tls_key =", "bind =", "pop_host =  ; default: host", "pop_user =", "pop_password_file =", "pop_tls_name =", "pop_tls_pin ="
 	};
 
 	(void)state;
@@ -566,6 +609,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_pop),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_empty_allowed),
