@@ -65,6 +65,7 @@
 #define DOMAINS_MAX		32	/* our own mail domains */
 #define NETWORKS_MAX		64	/* rows of one address list */
 #define TLS_SAVED_MAX	HOSTS_MAX	/* sessions kept for resumption: one for each host of a relay, some 2 KiB each */
+#define TLS_HANDSHAKES_MAX 32	/* handshakes of clients at a time, some 40 KiB each; more wait for their turn */
 #define RESOLVED_MAX		8	/* addresses kept of one name */
 
 /* Logs and errors */

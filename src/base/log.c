@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 #define IDENT_MAX	32	/* octets: RFC 3164 4.1.3 */
 #define AWAY_MS		200	/* a logger that isn't there is looked for so often, not for each line */
+#define STAMP_SIZE	32	/* octets of "Mon dd hh:mm:ss"; the compiler thinks of years like -2147481748 */
 #define HEAD_MAX	80	/* octets of "<PRI>Mon dd hh:mm:ss ident[pid]: " */
 
 struct name {
@@ -46,6 +48,10 @@ static struct {
 	int facility;
 	enum severity least;
 	bool echo;
+	bool echo_waits;		/* standard error is no plain file */
+	pid_t pid;
+	time_t second;			/* that `stamp` shows */
+	char stamp[STAMP_SIZE];
 	int fd;				/* to /dev/log; -1 when the logger is away */
 	uint64_t lost;			/* lines since the last one that passed */
 	int64_t away_until;		/* ms: the logger was not there; nobody asks for it before */
@@ -89,8 +95,6 @@ static bool is_behind(int error)
 
 static bool deliver(struct slice datagram)
 {
-	if (state.fd < 0)
-		return call() && send_once(datagram);
 	if (send_once(datagram))
 		return true;
 	if (is_behind(errno))
@@ -98,20 +102,36 @@ static bool deliver(struct slice datagram)
 	return call() && send_once(datagram);
 }
 
-/* RFC 3164 section 4.1, in local time and with English months, whatever the locale. */
+/* RFC 3164 section 4.1.2, in local time and with English months, whatever the locale; made once a second. */
+static const char *stamp(void)
+{
+	time_t now = (time_t)clock_wall();
+	struct tm t;
+
+	if (now == state.second && state.stamp[0] != '\0')
+		return state.stamp;
+	if (!localtime_r(&now, &t))
+		return NULL;
+	snprintf(state.stamp, sizeof(state.stamp), "%s %2d %02d:%02d:%02d", months[t.tm_mon % 12], t.tm_mday,
+		 t.tm_hour, t.tm_min, t.tm_sec);
+	state.second = now;
+	return state.stamp;
+}
+
+/* While nobody takes lines none is written. */
 static bool to_logger(enum severity severity, const char *text)
 {
 	char line[HEAD_MAX + LOG_LINE_MAX + 1];
-	time_t now = (time_t)clock_wall();
-	struct tm t;
+	const char *when;
 	int n;
 
-	if (!localtime_r(&now, &t))
+	if (state.fd < 0 && !call())
 		return false;
-	n = snprintf(line, sizeof(line), "<%d>%s %2d %02d:%02d:%02d %s[%ld]: %.*s",
-		     state.facility * 8 + (int)severity, months[t.tm_mon % 12], t.tm_mday,
-		     t.tm_hour, t.tm_min, t.tm_sec, state.ident, (long)getpid(),
-		     LOG_LINE_MAX, text);
+	when = stamp();
+	if (!when)
+		return false;
+	n = snprintf(line, sizeof(line), "<%d>%s %s[%ld]: %.*s", state.facility * 8 + (int)severity, when,
+		     state.ident, (long)state.pid, LOG_LINE_MAX, text);
 	if (n < 0)
 		return false;
 	return deliver(slice_first(slice_of(line), (size_t)n));
@@ -127,15 +147,22 @@ static void tell_loss(void)
 }
 
 /* A full pipe would make write(2) wait; one that is ready takes a line of this size whole. */
+static bool takes_line(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return !state.echo_waits || (poll(&p, 1, 0) == 1 && p.revents & POLLOUT);
+}
+
 static void to_stderr(const char *text)
 {
 	char line[IDENT_MAX + 2 + LOG_LINE_MAX + 2];
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-	int n = snprintf(line, sizeof(line), "%s: %.*s\n", state.ident, LOG_LINE_MAX, text);
+	int n;
 
-	if (n < 0 || poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+	if (!takes_line())
 		return;
-	if (write(STDERR_FILENO, line, strlen(line)) < 0)
+	n = snprintf(line, sizeof(line), "%s: %.*s\n", state.ident, LOG_LINE_MAX, text);
+	if (n < 0 || write(STDERR_FILENO, line, strlen(line)) < 0)
 		return;
 }
 
@@ -155,6 +182,13 @@ static void write_line(enum severity severity, const char *text)
 	errno = error;
 }
 
+static bool is_plain_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 void log_open(const char *ident, int facility, enum severity least, bool echo)
 {
 	slice_copy(slice_first(slice_of(ident), IDENT_MAX), state.ident, sizeof(state.ident));
@@ -162,6 +196,9 @@ void log_open(const char *ident, int facility, enum severity least, bool echo)
 	state.least = least;
 	state.away_until = 0;
 	state.echo = echo;
+	state.echo_waits = !is_plain_file(STDERR_FILENO);
+	state.pid = getpid();
+	state.stamp[0] = '\0';
 	call();
 }
 

@@ -18,7 +18,8 @@ enum severity {		/* RFC 5424 table 2 */
 
 /*
  * Opens the log; may be called again with other settings. `facility` is the RFC 5424 number
- * (mail is 2). With `echo`, lines go to standard error as well.
+ * (mail is 2). With `echo`, lines go to standard error as well. To be called again after a fork, or when standard error
+ * has become another.
  */
 void log_open(const char *ident, int facility, enum severity least, bool echo);
 void log_record(enum severity severity, const struct record *r);

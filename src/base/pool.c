@@ -12,9 +12,11 @@ struct pool {
 	size_t stride;		/* bytes from block to block */
 	size_t count;
 	size_t lent;
+	size_t fresh;		/* blocks from here on were never lent: nor is their row of `idle` touched */
+	size_t idle_count;
 	char *blocks;		/* count * stride bytes, mapped */
 	bool *is_lent;		/* by index of block */
-	size_t idle[];		/* indices; count - lent are free, the last goes next */
+	size_t idle[];		/* indices of those given back; the last goes next */
 };
 
 static void *map(size_t bytes)
@@ -51,8 +53,6 @@ struct pool *pool_new(size_t size, size_t count)
 		pool_free(p);
 		return NULL;
 	}
-	for (size_t i = 0; i < count; i++)
-		p->idle[i] = count - 1 - i;
 	return p;
 }
 
@@ -73,7 +73,7 @@ void *pool_get(struct pool *p)
 	if (p->lent == p->count)
 		return NULL;
 	p->lent++;
-	i = p->idle[p->count - p->lent];
+	i = p->idle_count > 0 ? p->idle[--p->idle_count] : p->fresh++;
 	p->is_lent[i] = true;
 	return p->blocks + i * p->stride;
 }
@@ -89,7 +89,7 @@ void pool_put(struct pool *p, void *block)
 	/* A block put back twice would carry two mails at once later. */
 	assert(i < p->count && offset % p->stride == 0 && p->is_lent[i]);
 	p->is_lent[i] = false;
-	p->idle[p->count - p->lent] = i;
+	p->idle[p->idle_count++] = i;
 	p->lent--;
 }
 

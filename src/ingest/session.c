@@ -3,14 +3,20 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "ingest/audit.h"
 #include "trust/accounts.h"
 
 /* The rate of DATA is looked at over windows of this length, so that a short stall doesn't end a session. */
 #define DATA_WINDOW_MS	30000
-/* A handshake that takes longer holds memory for nothing. */
+/* A handshake that takes longer holds memory for nothing; when others wait for its place, this long. */
 #define HANDSHAKE_MS	30000
+#define HANDSHAKE_PRESSED_MS 5000
+/* A step of a handshake is up to 6 ms of work on a PC and 300 on a router: beyond this, the other ones wait for the next turn. */
+#define TURN_MS		10
+#define FULL_TOLD_MS	60000	/* between lines about too many handshakes */
 /* After our last word we read on this long, so that the peer gets it before the kernel's RST for what it still sends. */
 #define LINGER_MS	2000
 
@@ -20,6 +26,12 @@
 static struct session *session_of(struct watch *w)
 {
 	return (struct session *)w;
+}
+
+static void await_tls(struct session *s)
+{
+	s->stage = STAGE_TLS_DUE;
+	s->deadline = loop_now(s->house->loop) + HANDSHAKE_MS;
 }
 
 static void on_reset(struct session *s, const struct smtp_server_event *e)
@@ -32,7 +44,7 @@ static void on_tls(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
 	session_drop(s);
-	s->stage = STAGE_TLS_DUE;
+	await_tls(s);
 }
 
 /* Why the protocol ended it, by its last reply. */
@@ -116,6 +128,34 @@ static void talk(struct session *s)
 	}
 }
 
+static bool has_place(const struct session *s)
+{
+	return s->house->shaking < TLS_HANDSHAKES_MAX;
+}
+
+static void take_place(struct session *s)
+{
+	struct session_house *h = s->house;
+	int64_t now = loop_now(h->loop);
+
+	s->shaking = true;
+	s->shaking_since = now;
+	if (++h->shaking < TLS_HANDSHAKES_MAX || (h->full_told && now - h->full_told < FULL_TOLD_MS))
+		return;
+	h->full_told = now;
+	log_line(SEVERITY_WARNING, "%u TLS handshakes are under way, which is the most: others wait", h->shaking);
+}
+
+static void leave_place(struct session *s)
+{
+	s->house->shaking -= s->shaking;
+	s->shaking = false;
+}
+
+/*
+ * TLS takes 40 KiB from here on, so not before the client has said something, and for so many at a time only: a flood of handshakes
+ * that nobody means to finish must not cost the others their memory.
+ */
 static void begin_tls(struct session *s)
 {
 	if (!stream_start_tls(&s->stream, s->settings->tls, NULL)) {
@@ -123,6 +163,7 @@ static void begin_tls(struct session *s)
 		s->watch.dead = true;
 		return;
 	}
+	take_place(s);
 	s->stage = STAGE_SHAKING;
 	s->deadline = loop_now(s->house->loop) + HANDSHAKE_MS;
 }
@@ -143,6 +184,7 @@ static void end_handshake(struct session *s)
 {
 	bool implicit = s->listen->tls == TLS_USE_IMPLICIT;
 
+	leave_place(s);
 	smtp_server_secured(&s->smtp);
 	if (implicit)
 		greet(s);
@@ -155,9 +197,7 @@ static void after_output(struct session *s)
 {
 	if (stream_has_output(&s->stream))
 		return;
-	if (s->stage == STAGE_TLS_DUE) {
-		begin_tls(s);
-	} else if (s->stage == STAGE_LEAVING && s->smtp.last_reply == REPLY_BYE) {
+	if (s->stage == STAGE_LEAVING && s->smtp.last_reply == REPLY_BYE) {
 		s->watch.dead = true;	/* it said so itself: nothing is on its way that could undo our reply */
 	} else if (s->stage == STAGE_LEAVING) {
 		stream_finish(&s->stream);
@@ -211,7 +251,19 @@ static bool wants_input(const struct session *s)
 {
 	if (s->stage == STAGE_TALK)
 		return !s->smtp.waiting && !direct_holds(s) && !stream_has_output(&s->stream);
+	if (s->stage == STAGE_TLS_DUE)
+		return !stream_has_output(&s->stream) && has_place(s);
 	return s->stage == STAGE_SHAKING || s->stage == STAGE_LINGER;
+}
+
+/* While it is we who owe something, a login or a commit, the client's time doesn't run. */
+static int64_t deadline_of(const struct session *s)
+{
+	if (s->stage == STAGE_TALK && (s->smtp.waiting || direct_holds(s)))
+		return NEVER;
+	if (s->stage == STAGE_SHAKING && !has_place(s))
+		return s->shaking_since + HANDSHAKE_PRESSED_MS;
+	return s->deadline;
 }
 
 static void want(struct watch *w)
@@ -220,8 +272,7 @@ static void want(struct watch *w)
 
 	w->fd = s->stream.fd;
 	w->events = stream_events(&s->stream, wants_input(s));
-	/* While it is we who owe something, a login or a commit, the client's time doesn't run. */
-	w->deadline = s->stage == STAGE_TALK && (s->smtp.waiting || direct_holds(s)) ? NEVER : s->deadline;
+	w->deadline = deadline_of(s);
 	if (direct_due(s) || (wants_input(s) && stream_ready(&s->stream)))
 		w->deadline = loop_now(s->house->loop);
 	else if (s->starved)
@@ -248,6 +299,7 @@ static void end_with(struct session *s, enum reply reply, const char *why)
 	s->end = why;
 	session_drop(s);
 	if (s->stage != STAGE_TALK || !out) {
+		leave_place(s);
 		s->watch.dead = true;
 		return;
 	}
@@ -267,18 +319,30 @@ static void on_deadline(struct session *s)
 		end_with(s, REPLY_TIMEOUT, s->stage == STAGE_LINGER ? s->end : "timeout");
 }
 
+/* Handshakes are work: when this turn has been long already, they wait for the next one. */
+static bool may_shake(const struct session *s)
+{
+	return clock_monotonic() - loop_now(s->house->loop) < TURN_MS;
+}
+
 static void ready(struct watch *w, short revents)
 {
 	struct session *s = session_of(w);
+	bool due = s->stage == STAGE_TLS_DUE && !stream_has_output(&s->stream);
 
-	if (!revents && !direct_due(s) && !stream_ready(&s->stream) && loop_now(s->house->loop) >= s->deadline) {
+	if (!revents && !direct_due(s) && !stream_ready(&s->stream) && loop_now(s->house->loop) >= deadline_of(s)) {
 		on_deadline(s);
 		return;
 	}
+	if ((due && !has_place(s)) || ((due || s->stage == STAGE_SHAKING) && !may_shake(s)))
+		return;
+	if (due && revents)
+		begin_tls(s);
 	/* Reading first: writing to a peer that has hung up would lose what it said last. */
-	if ((revents & ~POLLOUT) || stream_ready(&s->stream))
+	else if ((revents & ~POLLOUT) || stream_ready(&s->stream))
 		stream_read(&s->stream);
-	session_turn(s);
+	if (!s->watch.dead)
+		session_turn(s);
 }
 
 static void reap(struct watch *w)
@@ -286,6 +350,7 @@ static void reap(struct watch *w)
 	struct session *s = session_of(w);
 
 	helper_forget(s->house->hasher, s);
+	leave_place(s);
 	session_drop(s);
 	audit_session(s);
 	stream_close(&s->stream);
@@ -362,7 +427,7 @@ bool session_open(struct session *s, struct session_house *house, struct ingest_
 	house->counters.open_sessions++;
 	smtp_server_init(&s->smtp, &s->rules, nonce);
 	if (listen->tls == TLS_USE_IMPLICIT)
-		begin_tls(s);
+		await_tls(s);
 	else
 		greet(s);
 	session_turn(s);

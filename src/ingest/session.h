@@ -23,6 +23,8 @@ struct session_house {
 	struct lockout *lockout;	/* counts and locks outlive a reload */
 	struct ingest_counters counters;
 	struct passage_way way;		/* `mode` NULL: every message goes into the queue */
+	unsigned shaking;		/* TLS handshakes under way: at most TLS_HANDSHAKES_MAX */
+	int64_t full_told;		/* ms: when the log last heard that there are so many; 0: never */
 	void (*closed)(void *context, struct session *s);	/* the slot is free again */
 	void *context;
 };
@@ -31,7 +33,7 @@ struct session_house {
 
 enum session_stage {
 	STAGE_TALK,
-	STAGE_TLS_DUE,			/* 220 is on its way out; then the handshake */
+	STAGE_TLS_DUE,			/* 220 is on its way out, or nothing has to be; the handshake begins with an octet and a place */
 	STAGE_SHAKING,
 	STAGE_LEAVING,			/* the last reply is on its way out */
 	STAGE_LINGER,			/* nothing more to say; read on a moment, so that the last reply isn't lost to a RST */
@@ -54,6 +56,8 @@ struct session {
 	int64_t deadline;		/* ms: of the next command, of the data window, of lingering */
 	uint64_t window_start;		/* size of the content when the data window began */
 	uint32_t messages, refused;
+	int64_t shaking_since;		/* ms */
+	bool shaking;			/* counted in the house's */
 	uint8_t stage;			/* enum session_stage */
 	const char *end;		/* why it ends: "quit", "timeout", … */
 	const struct trust_account *candidate;	/* whose password is being checked */

@@ -33,6 +33,8 @@
 /* procd and systemd wait longer at a stop, but a system that goes down gives about a second. */
 #define SHUTDOWN_MS		800
 
+#define HELPERS			3
+
 /* Two minutes for the kernel to gather randomness, then the supervisor tries again. */
 #define RANDOM_TRIES		240
 #define RANDOM_WAIT_MS		500
@@ -222,9 +224,8 @@ static bool get_memory(struct daemon *d, struct fault *f)
 {
 	unsigned sessions = d->config->ingest.max_sessions;
 
-	d->house.loop = loop_new(sessions + WATCHES_EXTRA);
 	d->house.blocks = pool_new(CHUNK_SIZE, sessions * (size_t)BLOCKS_PER_SESSION + BLOCKS_EXTRA);
-	if (!d->house.loop || !d->house.blocks)
+	if (!loop_widen(d->house.loop, sessions + WATCHES_EXTRA) || !d->house.blocks)
 		return fault_set(f, STATUS_TEMPORARY, "no memory for %u sessions: lower [server] max_sessions", sessions);
 	return true;
 }
@@ -243,9 +244,12 @@ static size_t hash(const void *request, size_t len, int fd, void *answer)
 	return answered ? answered : relay_hash(request, len, fd, answer);
 }
 
-/* Before the spool is read: a helper keeps a copy of each page that we change after its birth. */
+/* Before all else: a helper keeps a copy of each page that we change after its birth. */
 static bool start_helpers(struct daemon *d, struct fault *f)
 {
+	d->house.loop = loop_new(HELPERS);
+	if (!d->house.loop)
+		return fault_set(f, STATUS_TEMPORARY, "out of memory");
 	d->resolver = dial_resolver_start(d->house.loop);
 	d->hasher = helper_start(d->house.loop, "hash", hash);
 	d->flusher = helper_start(d->house.loop, "flush", keeper_serve);
@@ -261,6 +265,19 @@ static void join_ways(struct daemon *d)
 
 	relay_way(d->house.relay, &way);
 	ingest_pass_by(d->ingest, &way);
+}
+
+/* Their rights are ours at birth: they give them up when we do. */
+static bool drop_rights(struct daemon *d, struct fault *f)
+{
+	struct helper *const helpers[HELPERS] = { d->resolver, d->hasher, d->flusher };
+	bool was_root = !geteuid();
+
+	if (!rights_drop(d->config->user, d->config->control, f))
+		return false;
+	for (size_t i = 0; was_root && geteuid() && i < HELPERS; i++)
+		helper_become(helpers[i], geteuid(), getegid());
+	return true;
 }
 
 static bool build(struct daemon *d, struct fault *f)
@@ -315,7 +332,7 @@ static void try_reload(const struct daemon *d)
 static void keep_memory_lean(void)
 {
 #ifdef __GLIBC__
-	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 24 * 1024);	/* above the buffers of a TLS session, which come and go */
 #endif
 }
 
@@ -332,7 +349,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	setrlimit(RLIMIT_CORE, &no_core);	/* R63: passwords are in memory */
 	keep_memory_lean();
 	log_open("sekimori", log_facility(SLICE_OF("mail")), SEVERITY_INFO, d->foreground);
-	if (!start_tls(f))
+	if (!start_helpers(d, f) || !start_tls(f))
 		return false;
 	d->config = config_read(path, true, notice, NULL, f);
 	if (!d->config)
@@ -344,10 +361,10 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 		return false;
 	d->control = control_new(&d->house, d->config->control, f);
 	if (!d->control || !rights_make_directory(d->config->spool, d->config->user, f) ||
-	    !rights_drop(d->config->user, d->config->control, f))
+	    !drop_rights(d, f))
 		return false;
 	try_reload(d);
-	return start_helpers(d, f) && open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f) &&
+	return open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f) &&
 	       watch_certificates(d, f);
 }
 

@@ -43,10 +43,11 @@ bool rights_drop(const char *user, const char *control, struct fault *f)
 
 bool rights_make_directory(const char *path, const char *user, struct fault *f)
 {
-	const struct passwd *pw = geteuid() ? NULL : getpwnam(user);
+	const struct passwd *pw;
 
 	if (mkdir(path, 0700))
 		return errno == EEXIST ? true : fault_set(f, STATUS_DENIED, "%s: can't be made: %s", path, strerror(errno));
+	pw = geteuid() ? NULL : getpwnam(user);
 	if (pw && chown(path, pw->pw_uid, pw->pw_gid))
 		return fault_set(f, STATUS_DENIED, "%s: %s", path, strerror(errno));
 	return true;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,8 +21,14 @@
 #define NAME_MAX_OCTETS	16	/* of a process name with its NUL, prctl(2) */
 #define DESCRIPTORS_MAX	65536	/* closed one by one where close_range(2) is missing; a limit without end is not counted out */
 
-/* A packet is this octet and the message: an empty packet could not be told from the end. */
+/* A packet is one of these octets and the message: an empty packet could not be told from the end. */
 #define MARK		'M'
+#define MARK_BECOME	'B'		/* the message is a struct identity; no answer */
+
+struct identity {
+	uid_t uid;
+	gid_t gid;
+};
 
 struct request {
 	helper_done *done;		/* NULL: forgotten */
@@ -108,14 +115,13 @@ static int descriptor_of(struct msghdr *m)
 	return fd;
 }
 
-static ssize_t receive(int socket, void *message, int *fd)
+static ssize_t receive(int socket, char *mark, void *message, int *fd)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	char mark;
-	struct iovec parts[] = { { &mark, 1 }, { message, HELPER_MESSAGE_MAX } };
+	struct iovec parts[] = { { mark, 1 }, { message, HELPER_MESSAGE_MAX } };
 	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control,
 			    .msg_controllen = sizeof(control) };
 	ssize_t n;
@@ -128,13 +134,12 @@ static ssize_t receive(int socket, void *message, int *fd)
 	return n;
 }
 
-static bool transmit(int socket, const void *message, size_t len, int fd)
+static bool transmit(int socket, char mark, const void *message, size_t len, int fd)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	char mark = MARK;
 	struct iovec parts[] = { { &mark, 1 }, { (void *)(uintptr_t)message, len } };
 	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
 	ssize_t n;
@@ -154,21 +159,43 @@ static bool transmit(int socket, const void *message, size_t len, int fd)
 	return n >= 0;
 }
 
-/* Requests may hold passwords: nothing of one is left for the next. */
-static bool serve_once(int socket, helper_serve *serve)
+/* To be said again after a change of identity, at which the kernel forgets both. */
+static bool follow(pid_t parent)
 {
-	char request[HELPER_MESSAGE_MAX], answer[HELPER_MESSAGE_MAX];
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_DUMPABLE, 0);
+	/* It may have died before we asked to be told. */
+	return getppid() == parent;
+}
+
+static bool become(const void *message, size_t len, pid_t parent)
+{
+	struct identity who;
+
+	if (len != sizeof(who))
+		return false;
+	memcpy(&who, message, sizeof(who));
+	return setgroups(0, NULL) == 0 && setgid(who.gid) == 0 && setuid(who.uid) == 0 &&
+	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && follow(parent);
+}
+
+/* Requests may hold passwords: nothing of one is left for the next. */
+static bool serve_once(int socket, helper_serve *serve, pid_t parent)
+{
+	char request[HELPER_MESSAGE_MAX], answer[HELPER_MESSAGE_MAX], mark;
 	int fd;
-	ssize_t n = receive(socket, request, &fd);
+	ssize_t n = receive(socket, &mark, request, &fd);
 	size_t len;
 	bool sent;
 
 	if (n <= 0)
 		return false;
+	if (mark == MARK_BECOME)
+		return become(request, (size_t)n - 1, parent);
 	len = serve(request, (size_t)n - 1, fd, answer);
 	if (fd >= 0)
 		close(fd);
-	sent = len <= sizeof(answer) && transmit(socket, answer, len, -1);
+	sent = len <= sizeof(answer) && transmit(socket, MARK, answer, len, -1);
 	secret_wipe(request, sizeof(request));
 	secret_wipe(answer, sizeof(answer));
 	return sent;
@@ -176,15 +203,12 @@ static bool serve_once(int socket, helper_serve *serve)
 
 static _Noreturn void child(const struct helper *h, int socket, pid_t parent)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* It may have died before we asked to be told. */
-	if (getppid() != parent)
+	if (!follow(parent))
 		_exit(0);
 	prctl(PR_SET_NAME, h->name);
-	prctl(PR_SET_DUMPABLE, 0);
 	reset_signals();
 	socket = keep_only(socket);
-	while (serve_once(socket, h->serve)) {
+	while (serve_once(socket, h->serve, parent)) {
 	}
 	_exit(0);
 }
@@ -288,10 +312,10 @@ static void died(struct helper *h)
 
 static void take_answers(struct helper *h)
 {
-	char message[HELPER_MESSAGE_MAX];
+	char message[HELPER_MESSAGE_MAX], mark;
 
 	for (int i = 0; i < ANSWERS_MAX && !h->watch.dead; i++) {
-		ssize_t n = receive(h->fd, message, NULL);
+		ssize_t n = receive(h->fd, &mark, message, NULL);
 
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
@@ -390,11 +414,19 @@ bool helper_ask(struct helper *h, const void *request, size_t len, int fd, helpe
 
 	if (!helper_ready(h) || len > HELPER_MESSAGE_MAX)
 		return false;
-	if (!transmit(h->fd, request, len, fd))
+	if (!transmit(h->fd, MARK, request, len, fd))
 		return false;
 	h->requests[last] = (struct request){ done, context };
 	h->pending++;
 	return true;
+}
+
+void helper_become(struct helper *h, uid_t uid, gid_t gid)
+{
+	const struct identity who = { uid, gid };
+
+	if (h->fd >= 0 && !transmit(h->fd, MARK_BECOME, &who, sizeof(who), -1))
+		hang_up(h);
 }
 
 void helper_forget(struct helper *h, const void *context)

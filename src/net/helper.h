@@ -1,10 +1,12 @@
 /*
  * A helper process: does one thing that would block the loop (getaddrinfo, fdatasync, a slow hash), asked over a
- * socketpair, one request after the other. It holds no descriptor but its own end, has no privileges to lose, and ends when we
+ * socketpair, one request after the other. It holds no descriptor but its own end, has no more rights than we, and ends when we
  * do. A helper that dies is started again; its open requests are answered with nothing.
  */
 #ifndef NET_HELPER_H
 #define NET_HELPER_H
+
+#include <sys/types.h>
 
 #include "net/loop.h"
 
@@ -29,6 +31,11 @@ struct helper *helper_start(struct loop *l, const char *name, helper_serve *serv
  * after. NULL is ignored.
  */
 void helper_stop(struct helper *h);
+/*
+ * One that was started as root becomes this user, without other groups and capabilities, and can't gain any more; one
+ * that can't ends, and is started again as what we are by then. To be called when we have become that user.
+ */
+void helper_become(struct helper *h, uid_t uid, gid_t gid);
 /* False when too many are under way or it is down for a moment: try later. fd -1: none; it stays the caller's. */
 bool helper_ask(struct helper *h, const void *request, size_t len, int fd, helper_done *done, void *context);
 /* helper_ask would most likely take a request now; false while it is being started again. */

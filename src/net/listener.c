@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,6 +115,19 @@ int listener_open(const struct sockaddr_storage *address, socklen_t len, struct 
 	return -1;
 }
 
+/*
+ * Who listens is who called listen(2). A helper that was born of a killed one holds its socket a moment longer: whoever starts
+ * the gate again at once must not find it in use.
+ */
+static bool is_orphan(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.pid > 0 &&
+	       kill(who.pid, 0) < 0 && errno == ESRCH;
+}
+
 /* Whether somebody answers at the socket; EAGAIN is a full backlog, so somebody is there. */
 static bool is_live(const struct sockaddr_un *a)
 {
@@ -122,7 +136,10 @@ static bool is_live(const struct sockaddr_un *a)
 
 	if (fd < 0)
 		return true;
-	live = connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0 || errno == EAGAIN;
+	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0)
+		live = !is_orphan(fd);
+	else
+		live = errno == EAGAIN;
 	close(fd);
 	return live;
 }

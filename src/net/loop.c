@@ -54,6 +54,22 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
+bool loop_widen(struct loop *l, size_t max)
+{
+	struct watch **watches = realloc(l->watches, max * sizeof(struct watch *));
+	struct pollfd *polls;
+
+	if (!watches)
+		return false;
+	l->watches = watches;
+	polls = realloc(l->polls, max * sizeof(*polls));
+	if (!polls)
+		return false;
+	l->polls = polls;
+	l->max = max;
+	return true;
+}
+
 bool loop_add(struct loop *l, struct watch *w)
 {
 	if (l->count == l->max)

@@ -44,6 +44,8 @@ struct loop;
 struct loop *loop_new(size_t max);
 /* Reaps all that are left, from the back: what was added before its users (a helper) outlives them. */
 void loop_free(struct loop *l);
+/* At most `max` from now on. False without memory. */
+bool loop_widen(struct loop *l, size_t max);
 /* The watch stays the caller's memory until reaped. False when there are `max` already. */
 bool loop_add(struct loop *l, struct watch *w);
 size_t loop_count(const struct loop *l);

@@ -1,6 +1,8 @@
 """5. Kept (R50): nothing that was answered 250 is lost; a full disk is 452; what is wrong with the spool is one clear line."""
 
 import os
+import pathlib
+import pwd
 import random
 import re
 import shutil
@@ -297,6 +299,28 @@ def test_spool_not_writable(gate, as_root, certs):
     gate.set("server", user="nobody").launch()
     assert one_line(gate) == 77
     assert "ermission denied" in gate.log()
+
+
+def test_helpers_give_up_their_rights(gate, as_root, certs):
+    """They are born as root; nothing of that is left when the gate serves."""
+    nobody = pwd.getpwnam("nobody")
+    for path in gate.dir.parents:
+        if path.owner() == "root" and os.stat(path).st_mode & 0o001 == 0:
+            os.chmod(path, os.stat(path).st_mode | 0o011)
+    shutil.chown(gate.dir / "spool", "nobody")
+    gate.set("server", user="nobody").start()
+    pid = gate.process.pid
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 3
+    for child in children:
+        lines = pathlib.Path(f"/proc/{child}/status").read_text().splitlines()
+        status = dict(line.split(":", 1) for line in lines)
+        assert status["Uid"].split() == [str(nobody.pw_uid)] * 4, status["Name"]
+        assert status["Gid"].split() == [str(nobody.pw_gid)] * 4, status["Name"]
+        assert not status["Groups"].strip()
+        assert all(int(status[f"Cap{kind}"], 16) == 0 for kind in ("Inh", "Prm", "Eff", "Amb")), status["Name"]
+        assert status["NoNewPrivs"].strip() == "1"
+    gate.stop()
 
 
 def crc32c(data):

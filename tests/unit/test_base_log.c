@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -214,6 +215,62 @@ static void echo(void **unused)
 	close(fd);
 }
 
+static void echo_to_file(void **unused)
+{
+	int keep = dup(STDERR_FILENO), fd = start_logger(), file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char text[100] = "";
+
+	(void)unused;
+	assert_true(file >= 0);
+	dup2(file, STDERR_FILENO);
+	log_open("sekimori", 2, SEVERITY_INFO, true);
+	log_line(SEVERITY_INFO, "one");
+	close(fd);
+	log_line(SEVERITY_INFO, "two");
+	dup2(keep, STDERR_FILENO);
+	log_open("sekimori", 2, SEVERITY_INFO, false);
+	assert_true(pread(file, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "sekimori: one\nsekimori: two\n");
+	close(file);
+	close(keep);
+}
+
+/* Each process that opens the log has its own number in it; each line has its own second. */
+static void number_and_time(void **unused)
+{
+	int fd = start_logger();
+	char first[20] = "", tag[64];
+	pid_t pid;
+
+	(void)unused;
+	log_open("sekimori", 2, SEVERITY_INFO, false);
+	log_line(SEVERITY_INFO, "after those that were lost before");
+	while (next(fd)[0] != '\0')
+		;
+	pid = fork();
+	if (pid == 0) {
+		log_open("sekimori", 2, SEVERITY_INFO, false);
+		log_line(SEVERITY_INFO, "child");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	snprintf(tag, sizeof(tag), "[%ld]: child", (long)pid);
+	assert_non_null(strstr(next(fd), tag));
+	log_line(SEVERITY_INFO, "parent");
+	memcpy(first, next(fd), sizeof(first) - 1);
+	for (int i = 0; i < 40; i++) {
+		char now[20] = "";
+
+		usleep(50000);
+		log_line(SEVERITY_INFO, "later");
+		memcpy(now, next(fd), sizeof(now) - 1);
+		if (strcmp(first, now) != 0)
+			break;
+		assert_true(i < 39);
+	}
+	close(fd);
+}
+
 static void names(void **unused)
 {
 	(void)unused;
@@ -235,7 +292,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_before_open), cmocka_unit_test(lines),
 		cmocka_unit_test(longest_line), cmocka_unit_test(loss_is_told),
-		cmocka_unit_test(logger_restarts), cmocka_unit_test(echo), cmocka_unit_test(names),
+		cmocka_unit_test(logger_restarts), cmocka_unit_test(echo), cmocka_unit_test(echo_to_file),
+		cmocka_unit_test(number_and_time), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

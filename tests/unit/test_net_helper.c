@@ -39,6 +39,17 @@ static size_t serve(const void *request, size_t len, int fd, void *answer)
 		n = (size_t)prctl(PR_GET_DUMPABLE);
 		memcpy(answer, &n, sizeof(n));
 		return sizeof(n);
+	case 'i': {
+		unsigned ids[] = { getuid(), geteuid(), getgid(), getegid(), (unsigned)getgroups(0, NULL),
+				   setuid(0) == 0, (unsigned)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0,
+				   (unsigned)prctl(PR_GET_DUMPABLE) };
+		int sig = 0;
+
+		prctl(PR_GET_PDEATHSIG, &sig);
+		ids[7] = (unsigned)sig;
+		memcpy(answer, ids, sizeof(ids));
+		return sizeof(ids);
+	}
 	default:
 		memcpy(answer, request, len);
 		return len;
@@ -295,6 +306,32 @@ static void test_stop_after_loop(void **state)
 	assert_int_equal(r.answers, 0);
 }
 
+/* Nothing of root is left, and what the kernel forgets at that is in force again. */
+static void test_become(void **state)
+{
+	static const unsigned want[] = { 65534, 65534, 65533, 65533, 0, 0, 1, SIGKILL, 0 };
+	struct result r = { 0 };
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	helper_become(h, 65534, 65533);
+	ask(&r, "id");
+	assert_int_equal(r.len, sizeof(want));
+	assert_memory_equal(r.last, want, sizeof(want));
+	ask(&r, "still serves");
+	assert_int_equal(r.nothings, 0);
+	/* It can't become anybody any more: it ends, and another takes its place. */
+	helper_become(h, 0, 0);
+	for (unsigned before_it = r.answers - r.nothings; r.answers - r.nothings == before_it;) {
+		if (helper_ask(h, "id", 2, -1, done, &r))
+			await(&r, r.answers + 1);
+		else
+			assert_int_equal(loop_turn(l), 0);
+	}
+	assert_memory_not_equal(r.last, want, sizeof(want));
+}
+
 /* The daemon is killed: the helper goes too. Orphans come to us, so that we see it. */
 static void test_orphan(void **state)
 {
@@ -340,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ask_from_done, start, stop),
 		cmocka_unit_test_setup_teardown(test_forget, start, stop),
 		cmocka_unit_test_setup_teardown(test_stop_after_loop, start, stop),
+		cmocka_unit_test_setup_teardown(test_become, start, stop),
 		cmocka_unit_test_setup_teardown(test_orphan, start, stop),
 	};
 

@@ -177,6 +177,40 @@ static void test_unix(void **state)
 	assert_int_equal(rmdir(directory), 0);
 }
 
+/* The listener was killed; a process that was born of it has its socket still. */
+static void test_orphaned(void **state)
+{
+	char directory[] = "/tmp/sekimori-test-XXXXXX", path[64];
+	struct fault f = { .text = "" };
+	int ends[2], l, status;
+	pid_t listener, heir;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/control", directory);
+	assert_int_equal(pipe(ends), 0);
+	listener = fork();
+	if (listener == 0) {
+		l = listener_open_unix(path, &f);
+		heir = l >= 0 ? fork() : -1;
+		if (heir == 0)
+			pause();
+		_exit(heir > 0 && write(ends[1], &heir, sizeof(heir)) == sizeof(heir) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(listener, &status, 0), listener);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(ends[0], &heir, sizeof(heir)), sizeof(heir));
+	l = listener_open_unix(path, &f);
+	kill(heir, SIGKILL);
+	if (l < 0)
+		fail_msg("%s", f.text);
+	close(l);
+	close(ends[0]);
+	close(ends[1]);
+	unlink(path);
+	assert_int_equal(rmdir(directory), 0);
+}
+
 static void test_peer_texts(void **state)
 {
 	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons(25) };
@@ -218,6 +252,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tcp, count, compare),
 		cmocka_unit_test_setup_teardown(test_not_ours, count, compare),
 		cmocka_unit_test_setup_teardown(test_unix, count, compare),
+		cmocka_unit_test_setup_teardown(test_orphaned, count, compare),
 		cmocka_unit_test(test_peer_texts),
 	};
 

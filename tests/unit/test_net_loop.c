@@ -91,7 +91,14 @@ static void test_limit(void **state)
 	assert_int_equal(a.wants, 0);
 	assert_int_equal(a.readies + a.timeouts, 0);
 	assert_true(loop_add(l, &c.watch));
+	a = due(l);
+	assert_false(loop_add(l, &a.watch));
+	assert_true(loop_widen(l, 3));
+	assert_true(loop_add(l, &a.watch));
+	assert_int_equal(loop_turn(l), 0);
+	assert_int_equal(a.wants, 1);
 	loop_free(l);
+	assert_int_equal(a.reaps, 1);
 	assert_int_equal(b.reaps, 1);
 	assert_int_equal(c.reaps, 1);
 }
