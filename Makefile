@@ -10,6 +10,8 @@ CC      := $(CROSS_COMPILE)gcc
 AR      := $(CROSS_COMPILE)ar
 STRIP   := $(CROSS_COMPILE)strip
 endif
+# mbedTLS and inih of another machine or libc: LIBRARIES/include and LIBRARIES/lib; see board/debian/libraries.
+LIBRARIES ?=
 CC      ?= cc
 AR      ?= ar
 STRIP   ?= strip
@@ -28,6 +30,10 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -W
 FLOOR := $(if $(SOURCE_DATE_EPOCH),-DCLOCK_FLOOR='INT64_C($(SOURCE_DATE_EPOCH))')
 FLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DSEKIMORI_VERSION='"$(VERSION)"' $(FLOOR) -Isrc -include $(BUILD)/config.h $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
 LIBS  := -lmbedtls -lmbedx509 -lmbedcrypto -linih
+ifneq ($(LIBRARIES),)
+FLAGS += -isystem $(LIBRARIES)/include
+LIBS  := -L$(LIBRARIES)/lib $(LIBS)
+endif
 
 # A feature that is left out leaves its files out, and their tests.
 FILES_CRAM_MD5      := src/trust/cram.c

@@ -548,14 +548,14 @@ static bool cut_everywhere(const struct script_case *c, const struct player *sta
 {
 	struct player p = { .house = NULL };
 	bool every = group.len <= PAIRS_WHOLE, same;
-	size_t stride = every ? 1 : group.len / CUTS_MAX + 1;
+	size_t stride = every ? script_stride() : group.len / CUTS_MAX + 1;
 
 	fork_player(&p, start);
 	for (size_t i = 0; i < group.len; i++)
 		feed_group(&p, slice_bytes(group.at + i, 1));
 	same = same_log(c, whole, &p, 1, 2);
 	for (size_t i = 0; i < group.len && same; i += stride)
-		for (size_t k = i + 1; k <= group.len && same && (every || k < i + 4); k++)
+		for (size_t k = i + 1; k <= group.len && same && (every || k < i + 4); k += script_stride())
 			same = cut_at(c, start, whole, &p, group, i, k);
 	end(&p);
 	return same;

@@ -227,8 +227,8 @@ static bool run_pairs_of(const struct script_case *c, size_t group, size_t len)
 {
 	struct cut cut = { .group = group };
 
-	for (cut.first = 0; cut.first <= len; cut.first++)
-		for (cut.second = cut.first; cut.second <= len; cut.second++) {
+	for (cut.first = 0; cut.first <= len; cut.first += script_stride())
+		for (cut.second = cut.first; cut.second <= len; cut.second += script_stride()) {
 			if (len > PAIRS_MAX)
 				cut.second = len;
 			if (run_cut(c, &cut))

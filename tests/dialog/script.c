@@ -212,3 +212,11 @@ void script_free(struct script *s)
 	free(s->cases);
 	*s = (struct script){ .file = NULL };
 }
+
+size_t script_stride(void)
+{
+	const char *text = getenv("DIALOG_STRIDE");
+	uint64_t n;
+
+	return text && slice_number(slice_of(text), 1000, &n) && n > 0 ? (size_t)n : 1;
+}

@@ -69,4 +69,10 @@ void script_free(struct script *s);
 /* `*` in the pattern stands for any octets. */
 bool script_match(struct slice pattern, struct slice text);
 
+/*
+ * From one place of a pair of cuts to the next: 1, every pair; more by DIALOG_STRIDE, where an emulated processor would take all day. Cuts at
+ * every single octet are made in any case.
+ */
+size_t script_stride(void);
+
 #endif

@@ -339,6 +339,8 @@ static void test_orphan(void **state)
 	pid_t daemon, helper, seen;
 
 	(void)state;
+	if (emulated("there is no PR_SET_CHILD_SUBREAPER"))
+		skip();
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	assert_int_equal(pipe(ends), 0);
 	daemon = fork();
