@@ -55,6 +55,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(LEFT_OUT_TES
 DIALOG  := $(BUILD)/dialog/run $(BUILD)/dialog/run_client $(BUILD)/dialog/run_pop3
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY  := $(FUZZ:%=$(BUILD)/fuzz/%)
+JUDGE   := $(BUILD)/judge/verdicts
 
 .PHONY: menuconfig
 $(BUILD)/config.mk: Kconfig $(CONFIG) board/config
@@ -108,7 +109,12 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< tests/fuzz/replay.c $(BUILD)/rooms.a $(LIBS)
 
-tests: $(BUILD)/sekimori $(UNIT) $(DIALOG) $(REPLAY)
+# What tests/integ compares with other readers of mail.
+$(BUILD)/judge/%: tests/judge/%.c $(BUILD)/rooms.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a $(LIBS)
+
+tests: $(BUILD)/sekimori $(UNIT) $(DIALOG) $(REPLAY) $(JUDGE)
 
 run: tools-run
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori
@@ -142,4 +148,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(OBJ:.o=.d)
--include $(wildcard $(BUILD)/unit/*.d $(BUILD)/fault/*.d $(BUILD)/dialog/*.d $(BUILD)/fuzz/*.d)
+-include $(wildcard $(BUILD)/unit/*.d $(BUILD)/fault/*.d $(BUILD)/dialog/*.d $(BUILD)/fuzz/*.d $(BUILD)/judge/*.d)

@@ -154,6 +154,25 @@ static bool has_control(struct slice s)
 	return false;
 }
 
+/*
+ * A line of blanks alone (RFC 5322 4.2) with more of the field behind it: a reader that trims its
+ * lines ends the header there, and sees the first part only.
+ */
+static bool has_blank_line(struct slice body)
+{
+	bool blank = false;
+
+	for (size_t i = 0; i < body.len; i++) {
+		if (body.at[i] == '\r' && blank)
+			return true;
+		if (body.at[i] == '\n')
+			blank = true;
+		else if (!ascii_is_blank(body.at[i]))
+			blank = false;
+	}
+	return false;
+}
+
 static enum from_verdict make_plain(struct slice body, struct plain *p)
 {
 	enum charset charset = CHARSET_ASCII;
@@ -163,7 +182,7 @@ static enum from_verdict make_plain(struct slice body, struct plain *p)
 	p->escapes = p->eight_bit = false;
 	if (has_control(body))
 		return FROM_CONTROL;
-	if (body.len > sizeof(p->text))
+	if (body.len > sizeof(p->text) || has_blank_line(body))
 		return FROM_SYNTAX;
 	while (v == FROM_OK && p->len < body.len)
 		v = plain_step(p, slice_skip(body, p->len), &charset);
@@ -185,7 +204,8 @@ enum token {
 enum { GAP_BLANK = 1, GAP_COMMENT = 2 };
 
 struct lexer {
-	struct slice in;
+	struct slice in;	/* the plain form */
+	struct slice body;	/* what it was made of, octet by octet */
 	size_t pos;		/* what follows the token */
 	size_t start;		/* the token itself */
 	unsigned gap;		/* what stood before the token */
@@ -194,6 +214,8 @@ struct lexer {
 	 * look like `@`, `[`, `\` or `]`; or EUC-JP or UTF-8, where it never does.
 	 */
 	bool shift_jis;
+	bool odd;		/* may_be_trail was needed, or a quoted string or comment is folded */
+	bool second_at;		/* of may_be_trail, with what may be a domain */
 };
 
 /* Octets of the character at i. */
@@ -223,8 +245,23 @@ static bool may_be_trail(const struct lexer *l, size_t i)
 	return memchr("@[]", l->in.at[i], 3) != NULL;
 }
 
+/*
+ * Whether a reader that takes the octet before i for an `@` finds a domain there, blanks and
+ * comments left out as of old (RFC 5322 4.4).
+ */
+static bool is_domain_behind(const struct lexer *l, size_t i)
+{
+	bool dot = false;
+
+	if (l->in.at[i - 1] != '@')
+		return false;
+	for (; i < l->in.len && l->in.at[i] != '<' && l->in.at[i] != JAPANESE && !is_8bit(l->in.at[i]); i++)
+		dot |= l->in.at[i] == '.';
+	return dot;
+}
+
 /* Octets of the part of a word at i; 0 when no word goes on there. */
-static size_t word_octets(const struct lexer *l, size_t i)
+static size_t word_octets(struct lexer *l, size_t i)
 {
 	char c = l->in.at[i];
 
@@ -232,7 +269,11 @@ static size_t word_octets(const struct lexer *l, size_t i)
 		return address_is_atext(c) || c == '.' || c == JAPANESE ? 1 : 0;
 	if (l->shift_jis)
 		return character_octets(l, i);
-	return may_be_trail(l, i + 1) ? 2 : 1;
+	if (!may_be_trail(l, i + 1))
+		return 1;
+	l->odd = true;
+	l->second_at |= is_domain_behind(l, i + 2);
+	return 2;
 }
 
 /* Position after the character at i, or after a quoted-pair (RFC 5322 3.2.1). */
@@ -268,13 +309,37 @@ static size_t after_comment(const struct lexer *l, size_t i)
 	return 0;
 }
 
-static size_t after_word(const struct lexer *l, size_t i)
+static size_t after_word(struct lexer *l, size_t i)
 {
 	size_t n;
 
 	while (i < l->in.len && (n = word_octets(l, i)) > 0)
 		i += n;
 	return i;
+}
+
+/*
+ * A quoted string or comment that is folded ends at the fold to a reader that doesn't unfold
+ * (Python's getaddresses does so), which goes on with what the rest of it says.
+ */
+static bool is_torn(struct lexer *l, size_t start, size_t end)
+{
+	const char *marks = l->in.at[start] == '(' ? "@<>:;\"\\[()" : "@<>:;\"\\[";
+	bool folded = memchr(l->body.at + start, '\r', end - start) != NULL, marked = false;
+
+	for (size_t i = start + 1; i + 1 < end; i++)
+		marked |= strchr(marks, l->in.at[i]) != NULL;
+	l->odd |= folded;
+	return folded && marked;
+}
+
+static bool skip_comment(struct lexer *l)
+{
+	size_t start = l->pos;
+
+	l->gap |= GAP_COMMENT;
+	l->pos = after_comment(l, l->pos + 1);
+	return l->pos > 0 && !is_torn(l, start, l->pos);
 }
 
 /* Skips blanks and comments; false when a comment does not end. */
@@ -286,9 +351,7 @@ static bool skip_gap(struct lexer *l)
 			l->gap |= GAP_BLANK;
 			l->pos++;
 		} else if (l->in.at[l->pos] == '(') {
-			l->gap |= GAP_COMMENT;
-			l->pos = after_comment(l, l->pos + 1);
-			if (l->pos == 0)
+			if (!skip_comment(l))
 				return false;
 		} else {
 			break;
@@ -317,7 +380,9 @@ static enum token next_token(struct lexer *l)
 	}
 	if (c == '"' || c == '[') {
 		l->pos = after_quoted(l, l->pos + 1, c == '"' ? '"' : ']');
-		return l->pos == 0 ? T_BAD : c == '"' ? T_QUOTED : T_LITERAL;
+		if (l->pos == 0 || is_torn(l, l->start, l->pos))
+			return T_BAD;
+		return c == '"' ? T_QUOTED : T_LITERAL;
 	}
 	l->pos = after_word(l, l->pos);
 	return l->pos > l->start ? T_WORD : T_BAD;
@@ -382,6 +447,7 @@ static const uint8_t grammar[STATES][TOKENS] = {
 struct reading {
 	enum from_verdict verdict;
 	size_t start, end;	/* the addr-spec within the plain form; both 0 when none was seen */
+	bool odd, second_at;	/* as the lexer's */
 };
 
 /* Tracks where the addr-spec begins and ends. */
@@ -393,9 +459,9 @@ static void note_place(struct reading *r, enum state state, const struct lexer *
 		r->end = l->pos;
 }
 
-static struct reading read_strictly(struct slice plain, bool shift_jis)
+static struct reading read_strictly(struct slice body, struct slice plain, bool shift_jis)
 {
-	struct lexer l = { .in = plain, .shift_jis = shift_jis };
+	struct lexer l = { .in = plain, .body = body, .shift_jis = shift_jis };
 	struct reading r = { .verdict = FROM_SYNTAX };
 	enum state state = S_START;
 
@@ -407,6 +473,8 @@ static struct reading read_strictly(struct slice plain, bool shift_jis)
 			return r;
 		if (next & VERDICT) {
 			r.verdict = (enum from_verdict)(next & ~(unsigned)VERDICT);
+			r.odd = l.odd;
+			r.second_at = l.second_at;
 			return r;
 		}
 		state = (enum state)next;
@@ -516,8 +584,8 @@ static bool address_around(struct slice s, size_t at, struct slice *found)
 	while (end > at + 1 && !ascii_is_alnum(s.at[end - 1]))
 		end--;
 	*found = slice_bytes(s.at + start, end - start);
-	/* A quoted local part may hold anything: it counts, and is never equal to another. */
-	return (start < at || (start > 0 && s.at[start - 1] == '"')) &&
+	/* A local part that is quoted, or not of ASCII, counts, and is never equal to another. */
+	return (start < at || (start > 0 && (s.at[start - 1] == '"' || is_8bit(s.at[start - 1])))) &&
 	       is_dotted(slice_bytes(s.at + at + 1, end - at - 1));
 }
 
@@ -531,7 +599,7 @@ static bool stands_alone(struct slice s, struct slice found)
 	size_t start = (size_t)(found.at - s.at), end = start + found.len;
 	char before = start > 0 ? s.at[start - 1] : ',', after = end < s.len ? s.at[end] : ',';
 
-	return memchr(" <,;:\"()", before, 8) != NULL &&
+	return memchr(" <>,;:\"()[]\\@", before, 13) != NULL &&
 	       (ascii_is_control(after) || memchr(" >,;\"()", after, 7) != NULL);
 }
 
@@ -556,19 +624,63 @@ static bool names_another(struct slice s, const struct reading *r, const struct 
 	return false;
 }
 
-/* Likewise, in what encoded-words hide; the mailbox itself is blotted out. */
-static bool encoded_names_another(struct plain *p, const struct reading *r,
-				  const struct address_key *own)
+static size_t drop_backslashes(struct slice s, char *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.at[i] != '\\')
+			out[n++] = s.at[i];
+	}
+	return n;
+}
+
+/* What parts names from addresses, and mailboxes from each other. */
+static size_t count_marks(struct slice s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		n += memchr("<>\",;:()", s.at[i], 8) != NULL;
+	return n;
+}
+
+/* Likewise, in what quoted-pairs hide: `"user2\@a.example"`. The mailbox itself is blotted out. */
+static bool escaped_names_another(const struct plain *p, const struct address_key *own)
 {
 	static const struct reading nowhere = { .verdict = FROM_OK };
 	char seen[FIELD_KEEP_MAX];
-	size_t n;
+	size_t n = drop_backslashes(slice_bytes(p->text, p->len), seen);
+
+	return n < p->len && names_another(slice_bytes(seen, n), &nowhere, own, false);
+}
+
+/*
+ * Likewise, in what encoded-words hide. *marked: so that it isn't one name any more to readers that
+ * decode first (s-nail's list of messages takes the first `<` for that of the address).
+ */
+static bool encoded_names_another(const struct plain *p, const struct address_key *own, bool *marked)
+{
+	static const struct reading nowhere = { .verdict = FROM_OK };
+	struct slice text = slice_bytes(p->text, p->len), decoded;
+	char seen[FIELD_KEEP_MAX];
 
 	if (p->len == 0 || memmem(p->text, p->len, "=?", 2) == NULL)
 		return false;
+	decoded = slice_bytes(seen, word_decode(text, seen, sizeof(seen)));
+	*marked = count_marks(decoded) > count_marks(text);
+	return names_another(decoded, &nowhere, own, false);
+}
+
+static bool hides_another(struct plain *p, const struct reading *r, const struct address_key *own,
+			  bool *misleads)
+{
+	bool marked = false, encoded;
+
 	memset(p->text + r->start, ' ', r->end - r->start);
-	n = word_decode(slice_bytes(p->text, p->len), seen, sizeof(seen));
-	return names_another(slice_bytes(seen, n), &nowhere, own, false);
+	encoded = encoded_names_another(p, own, &marked);
+	*misleads = encoded && marked;
+	return encoded || escaped_names_another(p, own);
 }
 
 /* ---- The verdict ---- */
@@ -584,9 +696,9 @@ static enum from_verdict judge(struct slice body, const struct plain *p, struct 
 	struct slice text = slice_bytes(p->text, p->len);
 	struct address_key strict, simple;
 
-	*r = read_strictly(text, false);
+	*r = read_strictly(body, text, false);
 	if (p->eight_bit) {
-		struct reading other = read_strictly(text, true);
+		struct reading other = read_strictly(body, text, true);
 
 		if ((r->verdict == FROM_OK || other.verdict == FROM_OK) && !same_reading(r, &other))
 			return FROM_AMBIGUOUS;
@@ -595,7 +707,7 @@ static enum from_verdict judge(struct slice body, const struct plain *p, struct 
 		r->verdict = take_mailbox(body, text, r, mailbox);
 	if (r->verdict != FROM_OK)
 		return r->verdict;
-	if (!address_key(mailbox, &strict) || !read_simply(text, &simple) ||
+	if (r->second_at || !address_key(mailbox, &strict) || !read_simply(text, &simple) ||
 	    !address_key_equal(&strict, &simple))
 		return FROM_AMBIGUOUS;
 	return FROM_OK;
@@ -608,6 +720,7 @@ enum from_verdict from_read(struct slice body, struct address *mailbox, bool *di
 	struct plain plain;
 	struct slice seen;
 	enum from_verdict v;
+	bool misleads = false;
 
 	memset(mailbox, 0, sizeof(*mailbox));
 	v = make_plain(body, &plain);
@@ -619,13 +732,15 @@ enum from_verdict from_read(struct slice body, struct address *mailbox, bool *di
 		v = FROM_SYNTAX;
 	seen = plain.len == body.len ? slice_bytes(plain.text, plain.len) : body;
 	*display_is_address = names_another(seen, &r, &own, false) ||
-			      (plain.escapes && names_another(body, &r, &own, true)) ||
-			      encoded_names_another(&plain, &r, &own);
+			      (plain.escapes && names_another(body, &r, &own, true));
+	*display_is_address |= hides_another(&plain, &r, &own, &misleads);
 	/*
 	 * A reader that knows no ISO-2022-JP takes the `(` of the way back to ASCII for a comment
-	 * and what stood in the Japanese for text: nothing there may look like somebody else.
+	 * and what stood in the Japanese for text; one that knows no Shift_JIS stumbles over its
+	 * `[` and `\` and takes what it has; one that doesn't unfold takes the second quote of a
+	 * folded string for a first one. Nothing there may look like somebody else.
 	 */
-	if (v == FROM_OK && plain.escapes && *display_is_address)
+	if (v == FROM_OK && (misleads || ((plain.escapes || r.odd) && *display_is_address)))
 		v = FROM_AMBIGUOUS;
 	if (v != FROM_OK)
 		memset(mailbox, 0, sizeof(*mailbox));

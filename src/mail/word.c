@@ -51,6 +51,28 @@ static char read_q(struct slice s, size_t *octets)
 	return (char)(high * 16 + low);
 }
 
+/* As those do who forgive: what is no digit is left out, and the end may lack its padding. */
+static bool decode_damaged(struct slice s, char *out, size_t size, size_t *n)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t bits = 0;
+	unsigned held = 0;
+
+	for (size_t i = 0; i < s.len && *n < size; i++) {
+		const char *digit = memchr(digits, s.at[i], sizeof(digits) - 1);
+
+		if (digit == NULL)
+			continue;
+		bits = (bits << 6 | (uint32_t)(digit - digits)) & 0xffff;
+		held += 6;
+		if (held >= 8) {
+			held -= 8;
+			out[(*n)++] = (char)(bits >> held & 0xff);
+		}
+	}
+	return *n > 0;
+}
+
 /* False when the word is not to be decoded; *n octets were written. */
 static bool decode(const struct encoded_word *w, char *out, size_t size, size_t *n)
 {
@@ -59,7 +81,7 @@ static bool decode(const struct encoded_word *w, char *out, size_t size, size_t 
 
 	*n = 0;
 	if (w->encoding == 'b')
-		return base64_decode(s, out, size, n);
+		return base64_decode(s, out, size, n) || decode_damaged(s, out, size, n);
 	if (w->encoding != 'q')
 		return false;
 	for (; s.len > 0 && *n < size; s = slice_skip(s, octets))

@@ -9,8 +9,8 @@
 
 /*
  * Copies text into out, encoded-words replaced by their octets (the charset is not converted) and
- * blanks between two of them left out. What is malformed stays as it is. Returns the octets
- * written, at most size: the rest is cut.
+ * blanks between two of them left out. What is malformed stays as it is, but damaged base64, which
+ * others read as far as it goes. Returns the octets written, at most size: the rest is cut.
  */
 size_t word_decode(struct slice text, char *out, size_t size);
 

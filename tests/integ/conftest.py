@@ -22,6 +22,14 @@ def pytest_configure(config):
         pytest.exit(f"{house.BINARY} isn't there: make", 4)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests say with record_property("says", LINE), also from other processes."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, text in report.user_properties:
+            if name == "says":
+                terminalreporter.write_line(text)
+
+
 @pytest.fixture(scope="session")
 def worker():
     return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])

@@ -192,14 +192,16 @@ class Postfix:
         # The queue's directories, private/ among them, where Dovecot puts its socket.
         made = self._run("postfix", "-c", self.base / "conf", "check")
         assert (self.outside / "spool/private").is_dir(), made
-        for command in (["dovecot", "-F", "-c", f"{self.base}/dovecot.conf"],
-                        ["/usr/lib/postfix/sbin/master", "-c", f"{self.base}/conf", "-s"]):
-            with open(self.outside / "out", "ab") as out:
-                self.processes.append(subprocess.Popen(["chroot", str(self.top), *command], stdin=subprocess.DEVNULL,
-                                                       stdout=out, stderr=out, start_new_session=True))
+        self._launch("dovecot", "-F", "-c", f"{self.base}/dovecot.conf")
+        self._launch("/usr/lib/postfix/sbin/master", "-c", f"{self.base}/conf", "-s")
         house.wait_for(self.log, lambda: (self.outside / "spool/private/auth").exists())
         for port in (self.port, self.wrapped):
             house.wait_for(self.log, lambda p=port: self._open(p))
+
+    def _launch(self, *command):
+        with open(self.outside / "out", "ab") as out:
+            self.processes.append(subprocess.Popen(["chroot", str(self.top), *command], stdin=subprocess.DEVNULL,
+                                                   stdout=out, stderr=out, start_new_session=True))
 
     def _open(self, port):
         with socket.socket() as s:
@@ -222,6 +224,47 @@ class Postfix:
                 pass
             process.wait(20)
         shutil.rmtree(self.outside, ignore_errors=True)
+
+
+CLEANUP_MASTER_CF = """\
+127.0.0.1:{port} inet n - n - 1 smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - 1 discard
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Cleanup(Postfix):
+    """Takes mail on .port and throws it away; `main_cf` says what cleanup does to it, {map} being a port there."""
+
+    def __init__(self, top, name, ports, main_cf, table):  # pylint: disable=super-init-not-called
+        self.top = top
+        self.base = pathlib.Path("/run") / name
+        self.outside = top / f"run/{name}"
+        self.port = ports.one()
+        shutil.rmtree(self.outside, ignore_errors=True)
+        for directory in ("conf", "spool", "lib"):
+            (self.outside / directory).mkdir(parents=True)
+        shutil.chown(self.outside / "lib", 970, 970)
+        self._write("conf/main.cf", main_cf.format(base=self.base, conf=self.base / "conf", map=table))
+        self._write("conf/master.cf", CLEANUP_MASTER_CF.format(port=self.port))
+        self._write("log", "")
+        self.processes = []
+        try:
+            self._run("postfix", "-c", self.base / "conf", "check")
+            self._launch("/usr/lib/postfix/sbin/master", "-c", f"{self.base}/conf", "-s")
+            house.wait_for(self.log, lambda: self._open(self.port))
+        except BaseException:
+            self.close()
+            raise
 
 
 class SmtpSink:

@@ -21,6 +21,10 @@ static void decodes_words(void **state)
 		{ "=?UTF-8?Q?a?= x =?UTF-8?Q?b?=", "a x b" },
 		{ "\"=?UTF-8?Q?a?=\"", "\"a\"" },
 		{ "=?UTF-8?Q?" "?=", "" },
+		/* damaged base64, as far as it goes */
+		{ "=?UTF-8?B?5b''Gx?=", "\xe5\xb1\xb1" },
+		{ "=?UTF-8?B?YWI?=", "ab" },
+		{ "=?UTF-8?B?Y=WI?=", "ab" },
 		/* malformed: as they are */
 		{ "=?", "=?" },
 		{ "=?UTF-8?", "=?UTF-8?" },
