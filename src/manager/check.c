@@ -132,7 +132,12 @@ static void print_login(const struct relay_route *r)
 		fputs(", no login", stdout);
 		return;
 	}
-	printf(", login as %s", r->user);
+	if (r->by_sender)
+		printf(", login as the sender's account says (%u in %s)", r->login_count, r->logins_path);
+	if (r->by_sender && r->user[0])
+		printf(", others as %s", r->user);
+	if (!r->by_sender)
+		printf(", login as %s", r->user);
 	for (unsigned bit = SASL_PLAIN; bit <= SASL_XOAUTH2; bit <<= 1) {
 		if (!(r->mechanisms & bit))
 			continue;

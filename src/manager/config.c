@@ -204,12 +204,21 @@ static bool read_draft(struct draft *d)
 	return d->faults == 0;
 }
 
+static void free_logins(struct relay_route *r)
+{
+	if (r->logins)
+		secret_wipe(r->logins, r->login_count * sizeof(*r->logins));
+	free(r->logins);
+}
+
 static void free_draft(struct draft *d)
 {
 	while (d->blocks) {
 		struct draft_block *b = d->blocks;
 
 		d->blocks = b->next;
+		if (b->memory && b->kind == DRAFT_RELAY)
+			free_logins(&b->relay->route);
 		if (b->memory)
 			secret_wipe(b->memory, draft_sections[b->kind].size);
 		free(b->memory);
@@ -301,6 +310,7 @@ void config_free(struct config *c)
 	for (unsigned i = 0; i < c->relay.route_count; i++) {
 		tls_context_release(c->relay.routes[i].context);
 		tls_context_release(c->relay.routes[i].pop.context);
+		free_logins(&c->relay.routes[i]);
 	}
 	if (c->relay.routes)
 		secret_wipe(c->relay.routes, c->relay.route_count * sizeof(c->relay.routes[0]));

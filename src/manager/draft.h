@@ -40,6 +40,8 @@ struct draft_device {
 	char sender[ADDRESS_MAX + 1];
 };
 
+enum draft_credentials { CREDENTIALS_STORED, CREDENTIALS_SENDER, CREDENTIALS_CLIENT };
+
 struct draft_relay {
 	struct relay_route route;
 	char ca[256], pin[96], certificate[256], key[256], password_file[256];
@@ -101,13 +103,15 @@ void draft_notice(const struct draft *d, const char *format, ...) __attribute__(
 
 /* Joins what was read into d->config. False with the fault set. */
 bool draft_assemble(struct draft *d);
+/* The password in the file that `key` names. False with the fault set. */
+bool draft_read_password(struct draft *d, const struct draft_block *b, const char *key, const char *path,
+			 char out[PASSWORD_MAX + 1]);
+/* credentials_file of a relay, into its route. */
+bool draft_read_logins(struct draft *d, struct draft_block *b);
 /* Relays: routes with their passwords and TLS, return mail, loops. */
 bool draft_assemble_relay(struct draft *d);
 /* POP before SMTP of one relay: its login and TLS. After user, password and bind of the relay. */
 bool draft_assemble_pop(struct draft *d, struct draft_block *b);
-/* The password in the file that `key` names. False with the fault set. */
-bool draft_read_password(struct draft *d, struct draft_block *b, const char *key, const char *path,
-			 char out[PASSWORD_MAX + 1]);
 /* "AA:BB…" as openssl prints a fingerprint, in place. */
 void draft_strip_colons(char *text);
 bool draft_is_loopback(const struct ip_address *a);

@@ -11,7 +11,6 @@
 #include "smtp/server.h"
 
 #define MECHANISMS_ALL (SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256)
-#define PASSWORD_FILE_MAX (PASSWORD_MAX + 2)	/* octets: the password and a line end */
 
 static bool ip_of(const struct sockaddr *address, struct ip_address *out)
 {
@@ -120,40 +119,6 @@ static bool check_loop(struct draft *d, struct draft_block *b)
 	return true;
 }
 
-/* One line; its end may be missing. */
-static bool take_password(char out[PASSWORD_MAX + 1], struct slice text)
-{
-	if (text.len > 0 && text.at[text.len - 1] == '\n')
-		text.len--;
-	for (size_t i = 0; i < text.len; i++)
-		if (ascii_is_control(text.at[i]))
-			return false;
-	return text.len > 0 && slice_copy(text, out, PASSWORD_MAX + 1);
-}
-
-bool draft_read_password(struct draft *d, struct draft_block *b, const char *key, const char *path,
-			 char out[PASSWORD_MAX + 1])
-{
-	struct slice text;
-	int others = 0;
-	int result = text_read(path, PASSWORD_FILE_MAX, &text, &others);
-	bool good;
-
-	if (result == -EINVAL || result == -EFBIG)
-		return draft_refuse(d, b, key, "%s: must be a file of one line, at most %d octets", path, PASSWORD_MAX);
-	if (result < 0)
-		return draft_refuse(d, b, key, "%s: %s", path, strerror(-result));
-	good = take_password(out, text);
-	text_free(text);
-	if (!good)
-		return draft_refuse(d, b, key,
-				    "%s: must hold one line of 1 to %d octets, without CR or other control characters", path,
-				    PASSWORD_MAX);
-	if (others > 0)
-		return draft_refuse(d, b, key, "%s is open to others: chmod 640 %s", path, path);
-	return true;
-}
-
 static bool take_secret(struct draft *d, struct draft_block *b)
 {
 	struct draft_relay *r = b->relay;
@@ -170,7 +135,8 @@ static bool take_secret(struct draft *d, struct draft_block *b)
 static bool check_login(struct draft *d, struct draft_block *b)
 {
 	const struct draft_relay *r = b->relay;
-	bool user = draft_has(b, "user"), agent = r->route.pop.use == POP_AGENT;
+	bool user = draft_has(b, "user"), sender = r->credentials == CREDENTIALS_SENDER,
+		agent = r->route.pop.use == POP_AGENT;
 	bool password = draft_has(b, "password"), file = draft_has(b, "password_file");
 
 	if (password && file)
@@ -181,13 +147,27 @@ static bool check_login(struct draft *d, struct draft_block *b)
 		return draft_refuse(d, b, password ? "password" : "password_file", "a password without user");
 	if (user && r->auth == 0 && !agent)
 		return draft_refuse(d, b, "auth", "auth = none, yet there is a user");
-	if (!user && r->auth != 0 && r->auth != MECHANISMS_ALL)
+	if (!user && !sender && r->auth != 0 && r->auth != MECHANISMS_ALL)
 		return draft_refuse(d, b, "auth", "auth names a mechanism, but there is no user");
-	if (user) {
+	if (user || sender) {
 		b->relay->route.mechanisms = r->auth;
 		b->relay->route.login_optional = agent && r->auth == MECHANISMS_ALL;
 	}
 	return take_secret(d, b);
+}
+
+static bool check_credentials(struct draft *d, struct draft_block *b)
+{
+	if (b->relay->credentials != CREDENTIALS_SENDER) {
+		if (draft_has(b, "credentials_file"))
+			draft_notice(d, "%s:%u: credentials_file has no effect without credentials = sender", d->path,
+				     draft_line(d, b, "credentials_file"));
+		return true;
+	}
+	if (b->relay->auth == 0)
+		return draft_refuse(d, b, "credentials", "credentials = sender, yet auth = none");
+	b->relay->route.by_sender = true;
+	return !d->network || draft_read_logins(d, b);
 }
 
 static uint16_t default_port(const struct draft_relay *r)
@@ -301,7 +281,7 @@ static bool assemble_route(struct draft *d, struct draft_block *b)
 	struct relay_route *r = &b->relay->route;
 	struct relay_settings *s = &d->config->relay;
 
-	if (!check_purpose(d, b) || !check_login(d, b))
+	if (!check_purpose(d, b) || !check_login(d, b) || !check_credentials(d, b))
 		return false;
 	if (!draft_has(b, "port"))
 		r->port = default_port(b->relay);
@@ -315,6 +295,7 @@ static bool assemble_route(struct draft *d, struct draft_block *b)
 	slice_copy(slice_of(b->name), r->name, sizeof(r->name));
 	r->line = b->line;
 	s->routes[s->route_count++] = *r;
+	r->logins = NULL;		/* the configuration's now */
 	return true;
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/login.h"
+
 /* Envelope, states and last words of a message with RECIPIENTS_CEILING recipients of ordinary length. */
 #define MEMORY_FIRST	(16 * 1024)
 #define MEMORY_MAX	(512 * 1024)
@@ -143,9 +145,15 @@ int attempt_group(struct attempt *a, const struct relay_settings *s)
 		a->group_index[a->group_count] = i;
 		a->group[a->group_count++] = r->address;
 	}
+	a->login = a->route < 0 ? LOGIN_STORED : route_login(&s->routes[a->route], attempt_account(a, s));
 	slice_copy(slice_of(a->route < 0 ? "none" : route_name(&s->routes[a->route])), a->route_name,
 		   sizeof(a->route_name));
 	return a->route;
+}
+
+struct slice attempt_account(const struct attempt *a, const struct relay_settings *s)
+{
+	return a->message.envelope.is_return ? slice_of(s->return_from) : a->message.envelope.account;
 }
 
 struct slice attempt_sender(const struct attempt *a, const struct relay_settings *s)
@@ -179,7 +187,7 @@ static enum recipient_state state_of(unsigned code)
 {
 	if (code / 100 == 2)
 		return RECIPIENT_DELIVERED;
-	if (code / 100 == 5 && code != 530 && code != 534 && code != 535 && code != 538)
+	if (code / 100 == 5 && !login_is_code(code))
 		return RECIPIENT_FAILED;
 	return RECIPIENT_PENDING;
 }
@@ -231,6 +239,21 @@ bool attempt_was_deferred(const struct attempt *a)
 			return true;
 	}
 	return false;
+}
+
+bool attempt_login_refused(const struct attempt *a, struct slice *words)
+{
+	bool refused = false;
+
+	for (unsigned g = 0; g < a->group_count; g++) {
+		const struct attempt_recipient *r = &a->recipients[a->group_index[g]];
+
+		if (!login_is_code(r->code))
+			return false;
+		refused = true;
+		*words = attempt_words(a, r);
+	}
+	return refused;
 }
 
 void attempt_give_up(struct attempt *a)

@@ -35,6 +35,7 @@ struct attempt {
 	struct slice *group;		/* addresses of the group, for the client session */
 	unsigned *group_index;		/* their places in recipients */
 	unsigned group_count;
+	int login;			/* of the group: route_login in these settings */
 	int route;			/* of the group, in the settings it was made with; -1: none */
 	char route_name[64];		/* likewise, for the log: settings may be replaced meanwhile */
 	bool null_refused;		/* [return] envelope = auto: the upstream refuses <>, the address is used */
@@ -62,6 +63,8 @@ void attempt_free(struct attempt *a);
 /* Makes the next group: pending recipients not yet tried, of one route. Its route's index; -1 when all have been tried. */
 int attempt_group(struct attempt *a, const struct relay_settings *s);
 
+/* Whose login it goes by; return mail is sent by the account of [return] from. */
+struct slice attempt_account(const struct attempt *a, const struct relay_settings *s);
 /* The envelope sender to use, without brackets. */
 struct slice attempt_sender(const struct attempt *a, const struct relay_settings *s);
 
@@ -78,6 +81,8 @@ void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words,
 void attempt_skip_group(struct attempt *a, struct slice why);
 /* Somebody has put off a recipient: the message waits as [queue] retry says. */
 bool attempt_was_deferred(const struct attempt *a);
+/* Nothing but refusals of our login was said about the group (530 and its kin); its words in *words. */
+bool attempt_login_refused(const struct attempt *a, struct slice *words);
 /* All pending recipients failed for good: expired, or given up by hand. */
 void attempt_give_up(struct attempt *a);
 

@@ -190,8 +190,8 @@ static void init_session(struct courier *c)
 		.secured = r->tls == TLS_USE_IMPLICIT,
 		.mechanisms = r->mechanisms,
 		.login_optional = r->login_optional,
-		.user = slice_of(r->user),
-		.password = slice_of(r->password),
+		.user = route_user(r, c->login),
+		.password = route_password(r, c->login),
 		.nonce = new_nonce(c),
 	};
 	smtp_client_init(&c->smtp, &c->rules);
@@ -277,6 +277,8 @@ static bool refuse_too_large(struct courier *c)
 
 static bool on_ready(struct courier *c)
 {
+	if (!c->was_ready)
+		c->house->calls.ready(c->relay, c);
 	c->was_ready = true;
 	if (c->attempt && !refuse_too_large(c)) {
 		begin_in_turn(c);
@@ -392,7 +394,7 @@ static void respond(struct courier *c, struct slice challenge)
 	char hex[2 * DIGEST_MD5_SIZE + 1];
 	struct buffer *out = stream_output(&c->stream);
 
-	if (!out || !digest_hmac(DIGEST_MD5, slice_of(route_of(c)->password), challenge, digest)) {
+	if (!out || !digest_hmac(DIGEST_MD5, c->rules.password, challenge, digest)) {
 		host_failed(c, "no memory for CRAM-MD5");
 		return;
 	}
@@ -799,6 +801,7 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 	c->house = house;
 	c->settings = settings;
 	c->route = route;
+	c->login = a->login;
 	c->attempt = a;
 	c->stream.fd = -1;
 	if (!loop_add(house->loop, &c->watch)) {

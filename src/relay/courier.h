@@ -22,6 +22,7 @@ struct courier {
 	const struct relay_house *house;
 	struct relay_settings *settings;	/* it was made under; its `users` counts us */
 	unsigned route;
+	int login;			/* route_login: it carries mail of no other */
 	uint8_t stage;			/* enum courier_stage */
 	uint8_t host;			/* index of the host being tried */
 	bool tls_12;			/* TLS 1.2 at most has been tried: see net/tls.h on -0x6600 */
@@ -52,6 +53,8 @@ struct courier {
 
 /* The relay's side: what a courier reports. */
 struct courier_calls {
+	/* It is ready for mail for the first time: where there is a login, it was good. */
+	void (*ready)(struct relay *r, struct courier *c);
 	/* The attempt's group has been tried; the attempt is the relay's again. */
 	void (*done)(struct relay *r, struct courier *c, struct attempt *a);
 	/* Ready for another: courier_carry may be called. */
@@ -78,7 +81,7 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 const char *courier_host(const struct courier *c);
 /* Its connection was made under a POP login that is over: no more attempts for it. */
 bool courier_is_outdated(const struct courier *c);
-/* Another attempt for an idle one. */
+/* Another attempt for an idle one, of its route and login. */
 void courier_carry(struct courier *c, struct attempt *a);
 /* Its attempt has been taken from it: the connection is dropped, whatever it was about to say. */
 void courier_abandon(struct courier *c);

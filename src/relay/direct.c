@@ -57,7 +57,11 @@ static const char *obstacle(const struct relay *r, const struct attempt *a)
 		return "the gate is stopping";
 	if (a->route < 0 || a->group_count != a->count)
 		return "its recipients go by different relays";
+	if (a->login == LOGIN_MISSING)
+		return "there is no upstream login for this account";
 	state = &r->states[a->route];
+	if (login_is_down(&state->logins[a->login], relay_now(r)))
+		return r->settings->routes[a->route].by_sender ? "the next hop refuses the login of this account" : state->last_error;
 	if (state->down_until <= relay_now(r))
 		return NULL;
 	/* Without a queue each message has to find out for itself; but not by a login that the upstream may count against us. */
@@ -85,6 +89,23 @@ static void offer(void *context, struct passage *p)
 	}
 	a->give_up_at = relay_now(r) + r->settings->routes[a->route].direct_wait;
 	direct_place(r);
+}
+
+void direct_regroup(struct relay *r)
+{
+	struct attempt *next;
+
+	for (struct attempt *a = r->direct; a; a = next) {
+		const char *why;
+
+		next = a->next;
+		if (a->carried)
+			continue;
+		attempt_group(a, r->settings);
+		why = obstacle(r, a);
+		if (why)
+			give_up(r, a, why);
+	}
 }
 
 /* Carrying may end attempts, this one and others: the list is looked at afresh after each. */

@@ -8,6 +8,7 @@
 
 #include "relay/courier.h"
 #include "relay/doubt.h"
+#include "relay/login.h"
 #include "relay/pace.h"
 #include "relay/relay.h"
 
@@ -20,6 +21,8 @@ struct route_state {
 	struct pop *pop;		/* NULL where we don't log in by POP */
 	int64_t line;			/* monotonic ms: the turn of the last message that waits for the rate in the queue */
 	int64_t last_success, last_failure;	/* wall */
+	struct login_state *logins;	/* LOGIN_STORED, and a row a row of the route's table */
+	int64_t missing_told;		/* monotonic ms: when an account without a login was last alarmed about; 0: never */
 	char last_error[FAULT_MAX];
 };
 
@@ -61,10 +64,18 @@ static inline struct route_state *relay_state(const struct relay *r, const struc
 	return i < 0 ? NULL : &r->states[i];
 }
 
+/* By name, for logs: empty for the stored one. */
+static inline const char *relay_login_name(const struct relay *r, unsigned route, int login)
+{
+	return login > LOGIN_STORED ? r->settings->routes[route].logins[login - 1].account : "";
+}
+
 /* direct.c */
 
 /* Those that wait for a courier get one, before any queued message does. */
 void direct_place(struct relay *r);
+/* After a reload: route and login of those that wait are found afresh. */
+void direct_regroup(struct relay *r);
 /* When the first of them has waited long enough; NEVER: none waits. */
 int64_t direct_deadline(const struct relay *r);
 void direct_expire(struct relay *r);

@@ -30,12 +30,79 @@ static void go_on(struct relay *r, struct attempt *a)
 		schedule_go_on(r, a);
 }
 
+static void note_failure(struct route_state *state, const char *words)
+{
+	state->last_failure = clock_wall();
+	slice_copy(slice_first(slice_of(words), sizeof(state->last_error) - 1), state->last_error,
+		   sizeof(state->last_error));
+}
+
+static void mark_down(struct relay *r, unsigned route, const char *words)
+{
+	struct route_state *state = &r->states[route];
+	int64_t delay = relay_delay(r->settings, state->failures);
+	struct record line;
+
+	if (state->down_until > relay_now(r))
+		return;			/* connections that were tried at once fail as one */
+	state->failures++;
+	state->down_until = relay_now(r) + delay;
+	state->login_refused = false;
+	note_failure(state, words);
+	record_start(&line, "relay-down");
+	record_word(&line, "relay", route_name(&r->settings->routes[route]));
+	record_seconds(&line, "retry", delay);
+	record_reason(&line, "error", slice_of(words));
+	log_record(SEVERITY_WARNING, &line);
+}
+
+/* The login of an account rests alone; that of all is the relay's. */
+static void refuse_login(struct relay *r, unsigned route, int login, const char *words)
+{
+	struct route_state *state = &r->states[route];
+	struct login_state *l = &state->logins[login];
+	bool own = r->settings->routes[route].by_sender;
+	struct record line;
+
+	if (!login_refused(l, relay_now(r)))
+		return;
+	if (!own) {
+		state->down_until = l->down_until;
+		state->login_refused = true;
+	}
+	note_failure(state, words);
+	record_start(&line, own ? "login-down" : "relay-down");
+	record_word(&line, "relay", route_name(&r->settings->routes[route]));
+	if (login > LOGIN_STORED)
+		record_word(&line, "account", relay_login_name(r, route, login));
+	record_word(&line, "alarm", "upstream-login");
+	record_seconds(&line, "retry", l->down_until - relay_now(r));
+	record_reason(&line, "error", slice_of(words));
+	log_record(SEVERITY_ERR, &line);
+}
+
+static void on_ready(struct relay *r, struct courier *c)
+{
+	if (!is_current(r, c))
+		return;
+	login_accepted(&r->states[c->route].logins[c->login]);
+	relay_wake(r);			/* others waited for it to be tried */
+}
+
 static void on_done(struct relay *r, struct courier *c, struct attempt *a)
 {
+	char text[FAULT_MAX];
+	struct slice words;
+
 	outcome_log(r, a, c->address);
 	if (a->in_doubt && !a->direct)
 		doubt_note(&r->doubts, a->id, a->remote);
-	if (is_current(r, c) && was_heard(a)) {
+	/* With POP before SMTP such a reply may be about the door: see relay/denial.h. */
+	if (is_current(r, c) && r->settings->routes[c->route].pop.use == POP_OFF && attempt_login_refused(a, &words)) {
+		slice_copy(slice_first(words, sizeof(text) - 1), text, sizeof(text));
+		refuse_login(r, c->route, c->login, text);
+		a->not_before = r->states[c->route].logins[c->login].down_until;
+	} else if (is_current(r, c) && was_heard(a)) {
 		struct route_state *state = &r->states[c->route];
 
 		state->failures = 0;
@@ -57,39 +124,18 @@ static void on_idle(struct relay *r, struct courier *c)
 	schedule_run(r);
 }
 
-static void mark_down(struct relay *r, unsigned route, const char *words, bool login)
-{
-	struct route_state *state = &r->states[route];
-	int64_t delay = relay_delay(r->settings, state->failures);
-	struct record line;
-
-	if (state->down_until > relay_now(r))
-		return;			/* connections that were tried at once fail as one */
-	state->failures++;
-	state->down_until = relay_now(r) + delay;
-	state->login_refused = login;
-	state->last_failure = clock_wall();
-	slice_copy(slice_first(slice_of(words), sizeof(state->last_error) - 1), state->last_error,
-		   sizeof(state->last_error));
-	record_start(&line, "relay-down");
-	record_word(&line, "relay", route_name(&r->settings->routes[route]));
-	if (login)
-		record_word(&line, "alarm", "upstream-login");
-	record_seconds(&line, "retry", delay);
-	record_reason(&line, "error", slice_of(words));
-	log_record(login ? SEVERITY_ERR : SEVERITY_WARNING, &line);
-}
-
 static void on_failed(struct relay *r, struct courier *c, struct attempt *a, const char *words, bool login)
 {
-	if (is_current(r, c))
-		mark_down(r, c->route, words, login);
+	if (is_current(r, c) && login)
+		refuse_login(r, c->route, c->login, words);
+	else if (is_current(r, c))
+		mark_down(r, c->route, words);
 	if (!a)
 		return;
 	attempt_group_verdict(a, 0, slice_of(words), false);
 	outcome_log(r, a, c->address);
 	if (is_current(r, c))
-		a->not_before = r->states[c->route].down_until;
+		a->not_before = login ? r->states[c->route].logins[c->login].down_until : r->states[c->route].down_until;
 	go_on(r, a);
 }
 
@@ -166,7 +212,7 @@ struct relay *relay_new(struct loop *l, struct pool *blocks, struct keeper *k, s
 	r->house = (struct relay_house){
 		.loop = l, .blocks = blocks, .spool = keeper_spool(k), .resolver = resolver,
 		.hasher = hasher,
-		.calls = { .done = on_done, .idle = on_idle, .failed = on_failed, .pace = on_pace,
+		.calls = { .ready = on_ready, .done = on_done, .idle = on_idle, .failed = on_failed, .pace = on_pace,
 			   .gone = on_gone },
 	};
 	if (!loop_add(l, &r->watch)) {
@@ -187,6 +233,19 @@ static void free_all(struct attempt *a)
 	}
 }
 
+static void free_states(struct route_state *states, unsigned count)
+{
+	for (unsigned i = 0; states && i < count; i++)
+		free(states[i].logins);
+	free(states);
+}
+
+static void release_pops(struct route_state *states, unsigned count)
+{
+	for (unsigned i = 0; states && i < count; i++)
+		pop_release(states[i].pop);
+}
+
 void relay_free(struct relay *r)
 {
 	if (!r)
@@ -194,7 +253,7 @@ void relay_free(struct relay *r)
 	free_all(r->waiting);
 	free_all(r->returning);
 	free_all(r->direct);
-	free(r->states);
+	free_states(r->states, relay_route_count(r));
 	free(r);
 }
 
@@ -221,10 +280,14 @@ static void inherit(const struct relay *r, const struct relay_settings *new, uns
 		state->couriers += slice_equal(slice_of(c->settings->routes[c->route].name), slice_of(name));
 }
 
-static void release_pops(struct route_state *states, unsigned count)
+static bool make_logins(const struct relay_settings *settings, struct route_state *states)
 {
-	for (unsigned i = 0; i < count; i++)
-		pop_release(states[i].pop);
+	for (unsigned i = 0; i < settings->route_count; i++) {
+		states[i].logins = calloc(settings->routes[i].login_count + 1u, sizeof(*states[i].logins));
+		if (!states[i].logins)
+			return false;
+	}
+	return true;
 }
 
 /* POP logins are made afresh: user, host or address may be other ones now. */
@@ -240,24 +303,52 @@ static bool make_pops(const struct relay *r, struct relay_settings *settings, st
 	return true;
 }
 
+/* Some login is refused, or missing. */
+static bool waits_for_login(const struct relay *r)
+{
+	for (unsigned i = 0; i < relay_route_count(r); i++) {
+		if (r->states[i].missing_told)
+			return true;
+		for (unsigned l = 0; l <= r->settings->routes[i].login_count; l++)
+			if (r->states[i].logins[l].refusals)
+				return true;
+	}
+	return false;
+}
+
+/* Mail that waits for a login may wait for an hour; the new settings are most likely what it waited for. */
+static void hasten_all(struct relay *r)
+{
+	const struct spool_entry *e;
+
+	for (uint64_t after = 0; (e = spool_next(r->house.spool, after));) {
+		after = e->id;
+		if (!e->taken && e->next_attempt > relay_now(r))
+			spool_hasten(r->house.spool, after, relay_now(r));
+	}
+}
+
 bool relay_apply(struct relay *r, struct relay_settings *settings)
 {
 	struct route_state *states = calloc(settings->route_count + 1u, sizeof(*states));
 
-	if (!states || !make_pops(r, settings, states)) {
-		release_pops(states, states ? settings->route_count : 0);
-		free(states);
+	if (!states || !make_logins(settings, states) || !make_pops(r, settings, states)) {
+		release_pops(states, settings->route_count);
+		free_states(states, settings->route_count);
 		return false;
 	}
 	for (unsigned i = 0; i < settings->route_count; i++)
 		inherit(r, settings, i, &states[i]);
+	if (waits_for_login(r))
+		hasten_all(r);
 	release_pops(r->states, relay_route_count(r));
-	free(r->states);
+	free_states(r->states, relay_route_count(r));
 	r->states = states;
 	r->settings = settings;
 	for (struct courier *c = r->couriers; c; c = c->next)
 		if (!is_current(r, c))
 			courier_quit(c);
+	direct_regroup(r);
 	relay_wake(r);
 	return true;
 }
@@ -269,11 +360,13 @@ void relay_wake(struct relay *r)
 
 void relay_retry(struct relay *r)
 {
-	for (unsigned i = 0; i < relay_route_count(r); i++)
+	for (unsigned i = 0; i < relay_route_count(r); i++) {
 		r->states[i].down_until = r->states[i].line = 0;
-	for (unsigned i = 0; i < relay_route_count(r); i++)
+		for (unsigned l = 0; l <= r->settings->routes[i].login_count; l++)
+			r->states[i].logins[l].down_until = 0;
 		if (r->states[i].pop)
 			pop_retry(r->states[i].pop);
+	}
 	relay_wake(r);
 }
 

@@ -1,6 +1,9 @@
 #include "relay/route.h"
 
+#include <stdlib.h>
+
 #include "mail/address.h"
+#include "relay/login.h"
 
 static struct slice domain_of(struct slice address)
 {
@@ -68,4 +71,35 @@ int route_named(const struct relay_settings *s, const char *name)
 const char *route_name(const struct relay_route *r)
 {
 	return r->name[0] ? r->name : "default";
+}
+
+int route_login_compare(const void *a, const void *b)
+{
+	const struct relay_login *x = a, *y = b;
+
+	return slice_compare_fold(slice_of(x->account), slice_of(y->account));
+}
+
+int route_login(const struct relay_route *r, struct slice account)
+{
+	const struct relay_login *found = NULL;
+	struct relay_login key;
+
+	if (!r->by_sender)
+		return LOGIN_STORED;
+	if (r->login_count && account.len && slice_copy(account, key.account, sizeof(key.account)))
+		found = bsearch(&key, r->logins, r->login_count, sizeof(key), route_login_compare);
+	if (found)
+		return (int)(found - r->logins) + 1;
+	return r->user[0] ? LOGIN_STORED : LOGIN_MISSING;
+}
+
+struct slice route_user(const struct relay_route *r, int login)
+{
+	return slice_of(login > LOGIN_STORED ? r->logins[login - 1].user : r->user);
+}
+
+struct slice route_password(const struct relay_route *r, int login)
+{
+	return slice_of(login > LOGIN_STORED ? r->logins[login - 1].password : r->password);
 }

@@ -28,6 +28,13 @@ struct relay_pop {
 	int64_t wait;			/* ms: from the login until the door is open */
 };
 
+struct relay_login {			/* a line of credentials_file */
+	char account[ADDRESS_MAX + 1];	/* as the spool keeps it: an account's address, NAME of a device or peer */
+	unsigned line;
+	char user[LOGIN_MAX + 1];
+	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
+};
+
 struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char name[64];
 	unsigned line;			/* in the configuration, for errors */
@@ -42,6 +49,10 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	struct relay_pop pop;
 	char user[LOGIN_MAX + 1];
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
+	bool by_sender;			/* credentials = sender: */
+	unsigned login_count;
+	struct relay_login *logins;	/* sorted by account; owned by the configuration */
+	char logins_path[256];
 	unsigned connections;
 	uint8_t mode;			/* enum passage_mode */
 	int64_t direct_wait;		/* ms: for an upstream to take the content of a message that is passed on directly */
@@ -74,6 +85,12 @@ enum return_envelope { RETURN_AUTO, RETURN_NULL, RETURN_ADDRESS };
 int route_find(const struct relay_settings *s, struct slice sender, struct slice recipient);
 /* The route of that name (empty: the default one); -1: none. */
 int route_named(const struct relay_settings *s, const char *name);
+/* The login for a mail of that account: LOGIN_STORED, a row of logins from 1 on, or LOGIN_MISSING (relay/login.h). */
+int route_login(const struct relay_route *r, struct slice account);
+struct slice route_user(const struct relay_route *r, int login);
+struct slice route_password(const struct relay_route *r, int login);
+/* For bsearch and qsort: accounts compare as addresses do, without regard to case. */
+int route_login_compare(const void *a, const void *b);
 /* "default" or its name. */
 const char *route_name(const struct relay_route *r);
 

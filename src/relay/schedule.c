@@ -1,5 +1,6 @@
 /* Which message goes where and when: routes that have room, those that wait, and those whose time is over. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,16 +20,17 @@
 /* Before 2026-01-01 the clock has not been set yet (no battery): ages are not known. */
 #define SANE_WALL	1767225600
 #define CLOCK_STEP_S	60	/* a jump beyond this is no slewing */
+#define MISSING_TOLD_MS	(60 * 60 * 1000)	/* from one alarm about accounts without a login to the next, a route */
 #define SWEEP_MS	60000	/* how often messages are looked through for those that have expired */
 
 /* Routes */
 
-/* `host` empty: any. */
-static struct courier *idle_courier(const struct relay *r, unsigned route, const char *host)
+/* `login` LOGIN_MISSING, `host` empty: any. */
+static struct courier *idle_courier(const struct relay *r, unsigned route, int login, const char *host)
 {
 	for (struct courier *c = r->couriers; c; c = c->next)
 		if (c->stage == COURIER_IDLE && c->route == route && c->settings == r->settings && !c->watch.dead &&
-		    !courier_is_outdated(c) &&
+		    !courier_is_outdated(c) && (login == LOGIN_MISSING || c->login == login) &&
 		    (!host[0] || slice_equal_fold(slice_of(courier_host(c)), slice_of(host))))
 			return c;
 	return NULL;
@@ -75,7 +77,7 @@ enum relay_wait schedule_wait(const struct relay *r, unsigned route)
 		return WAIT_DOWN;
 	if (is_paced(r, route))
 		return WAIT_RATE;
-	return has_place(r, route) || idle_courier(r, route, "") ? WAIT_NOT : WAIT_CONNECTION;
+	return has_place(r, route) || idle_courier(r, route, LOGIN_MISSING, "") ? WAIT_NOT : WAIT_CONNECTION;
 }
 
 static bool any_room(const struct relay *r)
@@ -120,11 +122,22 @@ static int64_t line_up(struct relay *r, unsigned route)
 
 /* Where an attempt goes next */
 
+/* Until a login has been good, one connection tries it: a wrong password is one guess, not one a connection. */
+static bool login_has_place(const struct relay *r, unsigned route, int login)
+{
+	if (!r->settings->routes[route].mechanisms || r->states[route].logins[login].proved)
+		return true;
+	for (const struct courier *c = r->couriers; c; c = c->next)
+		if (c->settings == r->settings && c->route == route && c->login == login && !c->watch.dead)
+			return false;
+	return true;
+}
+
 static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 {
 	struct courier *c;
 
-	if (!has_place(r, route))
+	if (!has_place(r, route) || !login_has_place(r, route, a->login))
 		return false;
 	c = courier_start(r, &r->house, r->settings, route, r->states[route].pop, a);
 	if (!c)
@@ -139,14 +152,21 @@ static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 bool schedule_carry(struct relay *r, struct attempt *a)
 {
 	unsigned route = (unsigned)a->route;
-	struct courier *c = idle_courier(r, route, a->only_host);
+	struct courier *c = idle_courier(r, route, a->login, a->only_host);
 
 	if (is_paced(r, route))
 		return false;
-	if (!c)
-		return start_courier(r, route, a);
-	courier_carry(c, a);
-	return true;
+	if (c) {
+		courier_carry(c, a);
+		return true;
+	}
+	if (start_courier(r, route, a))
+		return true;
+	/* One that is bound to a host, or to a login, may need the place of an idle connection of another. */
+	c = idle_courier(r, route, LOGIN_MISSING, "");
+	if (c && !has_place(r, route))
+		courier_quit(c);
+	return false;
 }
 
 static bool wait_in_memory(struct relay *r, struct attempt *a)
@@ -170,7 +190,6 @@ static bool place(struct relay *r, struct attempt *a)
 {
 	unsigned route = (unsigned)a->route;
 	bool carried = a->carried;
-	struct courier *c;
 
 	if (is_paced(r, route))
 		return wait_in_memory(r, a);
@@ -178,10 +197,6 @@ static bool place(struct relay *r, struct attempt *a)
 	if (schedule_carry(r, a))
 		return true;
 	a->carried = carried;
-	/* One that is bound to a host may need the place of an idle connection to another. */
-	c = a->only_host[0] ? idle_courier(r, route, "") : NULL;
-	if (c)
-		courier_quit(c);
 	return wait_in_memory(r, a);
 }
 
@@ -216,10 +231,14 @@ static void sooner(int64_t *until, int64_t at)
  * Why the group can't go now: its turn comes with the message's next attempt. NULL: it can go, or wait in memory, where one that
  * has `waited` keeps its place.
  */
-static const char *why_not(struct relay *r, int route, bool waited, int64_t *until)
+static const char *why_not(struct relay *r, int route, int login, bool waited, int64_t *until)
 {
 	if (route < 0)
 		return "no [relay] section takes this recipient";
+	if (login_is_down(&r->states[route].logins[login], relay_now(r))) {
+		sooner(until, r->states[route].logins[login].down_until);
+		return login == LOGIN_STORED ? r->states[route].last_error : "the next hop refuses the login of this account";
+	}
 	switch (schedule_wait(r, (unsigned)route)) {
 	case WAIT_DOWN:
 		sooner(until, r->states[route].down_until);
@@ -236,6 +255,29 @@ static const char *why_not(struct relay *r, int route, bool waited, int64_t *unt
 	return NULL;
 }
 
+/* credentials = sender, and nothing is known of this one: told to the operator, and tried again, since a reload may bring it. */
+static void miss_login(struct relay *r, struct attempt *a)
+{
+	struct route_state *state = &r->states[a->route];
+	struct slice account = attempt_account(a, r->settings);
+	char words[FAULT_MAX];
+	struct record line;
+
+	snprintf(words, sizeof(words), "no upstream login for %.*s in %s", SLICE_ARGS(account),
+		 r->settings->routes[a->route].logins_path);
+	if (!state->missing_told || relay_now(r) - state->missing_told >= MISSING_TOLD_MS) {
+		state->missing_told = relay_now(r);
+		record_start(&line, "login-down");
+		record_word(&line, "relay", a->route_name);
+		record_text(&line, "account", account);
+		record_word(&line, "alarm", "upstream-login");
+		record_text(&line, "error", slice_of(words));
+		log_record(SEVERITY_ERR, &line);
+	}
+	attempt_group_verdict(a, 0, slice_of(words), true);
+	outcome_log(r, a, "");
+}
+
 static void go_on(struct relay *r, struct attempt *a, bool waited)
 {
 	int64_t until = 0;
@@ -246,7 +288,12 @@ static void go_on(struct relay *r, struct attempt *a, bool waited)
 
 		if (!a->group_count)
 			break;
-		why = why_not(r, route, waited, &until);
+		if (a->login == LOGIN_MISSING) {
+			a->carried = true;	/* an attempt, though nobody set out */
+			miss_login(r, a);
+			continue;
+		}
+		why = why_not(r, route, a->login, waited, &until);
 		if (!why && place(r, a))
 			return;
 		if (!why) {

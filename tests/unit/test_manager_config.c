@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "mail/report.h"
 #include "manager/config.h"
+#include "relay/login.h"
 #include "manager_common.h"
 #include "net/tls.h"
 #include "smtp/server.h"
@@ -263,7 +264,8 @@ static const struct {
 	{ 22, "tls_certificate = nowhere.pem\ntls_key = nowhere.key", "s.ini:22: nowhere.pem: No such file or directory" },
 	{ 22, "tls_certificate = s.ini\ntls_key = s.ini", "s.ini:23: s.ini is open to others: chmod 640 s.ini" },
 	{ 22, "bind = eth0", "s.ini:22: bind = eth0: not a numeric address" },
-	{ 22, "credentials = sender", "s.ini:22: credentials = sender is not available in this version" },
+	{ 22, "credentials = sender", "s.ini:22: /etc/sekimori/upstream: No such file or directory" },
+	{ 22, "credentials = sender\nauth = none", "s.ini:23: auth = none, yet there is a user" },
 	{ 22, "credentials = client", "s.ini:22: credentials = client is not available in this version" },
 	{ 22, "pop_before_smtp = both", "s.ini:22: pop_before_smtp = both: must be off | agent | client" },
 	{ 22, "pop_user = x", "s.ini:22: pop_user has no effect without pop_before_smtp = agent" },
@@ -482,6 +484,75 @@ static void test_secret_files(void **state)
 	assert_int_equal(write_text("secret", SLICE_OF("geheim\n"), 0600), 0);
 }
 
+/* credentials = sender: the table, line by line. `table` stands with its directory for DIR. */
+static void put_table(const char *table)
+{
+	char text[2048], here[256];
+	struct buffer out;
+
+	assert_non_null(getcwd(here, sizeof(here)));
+	buffer_init(&out, text, sizeof(text));
+	for (; *table; table++) {
+		if (strncmp(table, "DIR", 3) == 0) {
+			buffer_put_text(&out, here);
+			table += 2;
+		} else {
+			buffer_put(&out, slice_bytes(table, 1));
+		}
+	}
+	assert_false(out.overflow);
+	assert_int_equal(write_text("table", buffer_bytes(&out), 0600), 0);
+}
+
+#define SENDER "credentials = sender\ncredentials_file = table"
+
+static void test_table(void **state)
+{
+	static const struct {
+		const char *table, *fault;	/* behind the directory's name, if any */
+	} bad[] = {
+		{ "nobody@test-sample.jp u DIR/secret\n", "table:1: nobody@test-sample.jp: no such account, device or peer" },
+		{ "# x\n\nuser1@test-sample.jp u\n", "table:3: a line is: account, upstream user, password file" },
+		{ "user1@test-sample.jp u DIR/secret x\n", "table:1: a line is: account, upstream user, password file" },
+		{ "user1@test-sample.jp u secret\n", "table:1: the password file must be a path from / of at most 255 octets" },
+		{ "user1@test-sample.jp u /nowhere\n", "table:1: /nowhere: No such file or directory" },
+		{ "user1@test-sample.jp u DIR/secret\r\n", "table:1: a control character" },
+		{ "user1@test-sample.jp u DIR/secret\nUSER1 v DIR/secret\n", "table:2: user1@test-sample.jp has a line already" },
+		{ "mfp1 u DIR/secret\nmfp1@test-sample.jp v DIR/secret\n", "table:2: mfp1 has a line already" },
+	};
+	struct config *c;
+	struct relay_route *r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		put_table(bad[i].table);
+		expect_fault(22, "tls = none\n" SENDER, bad[i].fault);
+	}
+	put_table("# the office\n\n  user1@test-sample.jp\ttaro DIR/secret\nmfp1@test-sample.jp mfp DIR/secret\n"
+		  "mailserver ms DIR/secret\nPostmaster@test-sample.jp pm DIR/secret");
+	c = expect_good(22, "tls = none\n" SENDER);
+	r = &c->relay.routes[0];
+	assert_true(r->by_sender);
+	assert_int_equal(r->login_count, 4);
+	assert_true(slice_equal(route_user(r, route_login(r, slice_of("user1@test-sample.jp"))), slice_of("taro")));
+	assert_true(slice_equal(route_user(r, route_login(r, slice_of("mfp1"))), slice_of("mfp")));
+	assert_true(slice_equal(route_user(r, route_login(r, slice_of("mailserver"))), slice_of("ms")));
+	assert_true(slice_equal(route_user(r, route_login(r, slice_of("postmaster@test-sample.jp"))), slice_of("pm")));
+	assert_true(slice_equal(route_password(r, route_login(r, slice_of("mfp1"))), slice_of("geheim")));
+	assert_int_equal(route_login(r, slice_of("user2@test-sample.jp")), LOGIN_STORED);
+	assert_int_equal(route_login(r, slice_of("")), LOGIN_STORED);
+	r->user[0] = '\0';
+	assert_int_equal(route_login(r, slice_of("user2@test-sample.jp")), LOGIN_MISSING);
+	config_free(c);
+	assert_int_equal(chmod("table", 0644), 0);
+	expect_fault(22, "tls = none\n" SENDER, "s.ini:24: table is open to others: chmod 640 table");
+	assert_int_equal(chmod("table", 0600), 0);
+	assert_int_equal(write_text("secret", SLICE_OF("geheim\n"), 0604), 0);
+	expect_fault(22, "tls = none\ncredentials = stored\ncredentials_file = table", "s.ini:26: secret is open to others: chmod 640 secret");
+	assert_int_equal(unlink("table"), 0);
+	assert_int_equal(write_text("secret", SLICE_OF("geheim\n"), 0600), 0);
+}
+
 static void test_accounts_damaged(void **state)
 {
 	struct fault f;
@@ -617,6 +688,7 @@ int main(void)
 		cmocka_unit_test(test_smallest),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_secret_files),
+		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_accounts_damaged),
 		cmocka_unit_test(test_without_network),
 		cmocka_unit_test(test_all_faults),

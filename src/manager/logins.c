@@ -1,0 +1,199 @@
+/* Passwords for next hops: those in files of their own, and the table of `credentials = sender` (R40). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "manager/draft.h"
+#include "manager/text.h"
+#include "trust/accounts.h"
+
+#define PASSWORD_FILE_MAX	(PASSWORD_MAX + 2)	/* octets: the password and a line end */
+#define TABLE_MAX		(ACCOUNTS_MAX * 600)	/* octets of credentials_file: a line of three full parts each */
+
+/* One line; its end may be missing. */
+static bool take_password(struct slice text, char out[PASSWORD_MAX + 1])
+{
+	if (text.len > 0 && text.at[text.len - 1] == '\n')
+		text.len--;
+	for (size_t i = 0; i < text.len; i++)
+		if (ascii_is_control(text.at[i]))
+			return false;
+	return text.len > 0 && slice_copy(text, out, PASSWORD_MAX + 1);
+}
+
+/* What is wrong with a password file, or true and the password. */
+static bool read_password(const char *path, char out[PASSWORD_MAX + 1], struct fault *why)
+{
+	struct slice text;
+	int others = 0;
+	int result = text_read(path, PASSWORD_FILE_MAX, &text, &others);
+	bool good;
+
+	if (result == -EINVAL || result == -EFBIG)
+		return fault_set(why, STATUS_CONFIG, "%s: must be a file of one line, at most %d octets", path, PASSWORD_MAX);
+	if (result < 0)
+		return fault_set(why, STATUS_CONFIG, "%s: %s", path, strerror(-result));
+	good = take_password(text, out);
+	text_free(text);
+	if (!good)
+		return fault_set(why, STATUS_CONFIG,
+				 "%s: must hold one line of 1 to %d octets, without CR or other control characters", path,
+				 PASSWORD_MAX);
+	if (others > 0)
+		return fault_set(why, STATUS_CONFIG, "%s is open to others: chmod 640 %s", path, path);
+	return true;
+}
+
+bool draft_read_password(struct draft *d, const struct draft_block *b, const char *key, const char *path,
+			 char out[PASSWORD_MAX + 1])
+{
+	struct fault why = { .text = "" };
+
+	return read_password(path, out, &why) || draft_refuse(d, b, key, "%s", why.text);
+}
+
+/* The name under which the spool keeps whose mail it is; empty: nobody has that one. */
+static struct slice principal_of(const struct draft *d, struct slice name)
+{
+	const struct trust_account *account = accounts_find(d->config->trust, name);
+	struct address_key key, own;
+
+	if (account)
+		return account_name(account);
+	for (struct draft_block *b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE))
+		if (slice_equal(name, slice_of(b->name)) ||
+		    (address_key_of(name, &key) && address_key_of(slice_of(b->device->sender), &own) &&
+		     address_key_equal(&key, &own)))
+			return slice_of(b->name);
+	for (struct draft_block *b = draft_next(d, NULL, DRAFT_PEER); b; b = draft_next(d, b, DRAFT_PEER))
+		if (slice_equal(name, slice_of(b->name)))
+			return slice_of(b->name);
+	if (slice_equal_fold(name, slice_of(d->config->relay.return_from)))
+		return slice_of(d->config->relay.return_from);
+	return slice_bytes("", 0);
+}
+
+struct table {
+	struct draft *draft;
+	const char *path;
+	unsigned line;
+	struct relay_route *route;
+};
+
+static bool is_print(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (ascii_is_control(s.at[i]))
+			return false;
+	return true;
+}
+
+static bool take_row(struct table *t, struct slice name, struct slice user, struct slice file)
+{
+	struct relay_login *l = &t->route->logins[t->route->login_count];
+	struct slice principal = principal_of(t->draft, name);
+	struct fault *f = t->draft->fault, why = { .text = "" };
+	char path[256];
+
+	if (!principal.len)
+		return fault_at(f, t->path, t->line, "%.*s: no such account, device or peer", SLICE_ARGS(name));
+	if (!slice_copy(user, l->user, sizeof(l->user)))
+		return fault_at(f, t->path, t->line, "the upstream user is longer than %d octets", LOGIN_MAX);
+	if (file.at[0] != '/' || !slice_copy(file, path, sizeof(path)))
+		return fault_at(f, t->path, t->line, "the password file must be a path from / of at most 255 octets");
+	if (!slice_copy(principal, l->account, sizeof(l->account)))
+		return fault_at(f, t->path, t->line, "%.*s: too long", SLICE_ARGS(name));
+	l->line = t->line;
+	t->route->login_count++;
+	return read_password(path, l->password, &why) || fault_at(f, t->path, t->line, "%s", why.text);
+}
+
+static bool take_line(struct table *t, struct slice line)
+{
+	struct slice rest = line, name, user, file, more;
+
+	if (!is_print(line) && slice_find(line, '\t') == line.len)
+		return fault_at(t->draft->fault, t->path, t->line, "a control character");
+	if (!slice_word(&rest, &name) || name.at[0] == '#')
+		return true;
+	if (!slice_word(&rest, &user) || !slice_word(&rest, &file) || slice_word(&rest, &more))
+		return fault_at(t->draft->fault, t->path, t->line, "a line is: account, upstream user, password file");
+	if (t->route->login_count == ACCOUNTS_MAX)
+		return fault_at(t->draft->fault, t->path, t->line, "more than %d lines", ACCOUNTS_MAX);
+	return take_row(t, name, user, file);
+}
+
+static bool take_table(struct table *t, struct slice text)
+{
+	size_t lines = 1;
+	struct slice line;
+
+	for (size_t i = 0; i < text.len; i++)
+		lines += text.at[i] == '\n';
+	t->route->logins = calloc(lines < ACCOUNTS_MAX ? lines : ACCOUNTS_MAX, sizeof(*t->route->logins));
+	if (!t->route->logins)
+		return fault_set(t->draft->fault, STATUS_TEMPORARY, "out of memory");
+	while (slice_cut(&text, '\n', &line)) {
+		t->line++;
+		if (!take_line(t, line))
+			return false;
+	}
+	return true;
+}
+
+/* Two rows for one account would make it a matter of luck who sends. */
+static bool sort_table(struct table *t)
+{
+	const struct relay_login *l = t->route->logins;
+
+	qsort(t->route->logins, t->route->login_count, sizeof(*l), route_login_compare);
+	for (unsigned i = 1; i < t->route->login_count; i++)
+		if (route_login_compare(&l[i - 1], &l[i]) == 0)
+			return fault_at(t->draft->fault, t->path, l[i].line > l[i - 1].line ? l[i].line : l[i - 1].line,
+					"%s has a line already", l[i].account);
+	return true;
+}
+
+static void notice_missing(const struct draft *d, const struct relay_route *r)
+{
+	const struct trust_account *first = NULL;
+	size_t count = accounts_count(d->config->trust), missing = 0;
+
+	for (size_t i = 0; i < count && !r->user[0]; i++) {
+		const struct trust_account *a = accounts_at(d->config->trust, i);
+
+		if (route_login(r, account_name(a)) >= 0)
+			continue;
+		missing++;
+		first = first ? first : a;
+	}
+	if (missing)
+		draft_notice(d, "%s: %zu accounts have no line, %.*s is the first: their mail waits", r->logins_path, missing,
+			     SLICE_ARGS(account_name(first)));
+	if (!r->user[0] && route_login(r, slice_of(d->config->relay.return_from)) < 0)
+		draft_notice(d, "%s: [return] from, %s, has no line: return mail waits", r->logins_path,
+			     d->config->relay.return_from);
+}
+
+bool draft_read_logins(struct draft *d, struct draft_block *b)
+{
+	struct relay_route *r = &b->relay->route;
+	struct table t = { .draft = d, .path = r->logins_path, .route = r };
+	struct slice text;
+	int others = 0, result;
+	bool good;
+
+	slice_copy(slice_of(b->relay->credentials_file), r->logins_path, sizeof(r->logins_path));
+	result = text_read(r->logins_path, TABLE_MAX, &text, &others);
+	if (result == -EINVAL || result == -EFBIG)
+		return draft_refuse(d, b, "credentials_file", "%s: must be a file of at most %d octets", r->logins_path, TABLE_MAX);
+	if (result < 0)
+		return draft_refuse(d, b, draft_has(b, "credentials_file") ? "credentials_file" : "credentials", "%s: %s", r->logins_path, strerror(-result));
+	good = others > 0 ? draft_refuse(d, b, "credentials_file", "%s is open to others: chmod 640 %s", r->logins_path,
+					 r->logins_path) :
+			    take_table(&t, text) && sort_table(&t);
+	text_free(text);
+	if (good)
+		notice_missing(d, r);
+	return good;
+}
