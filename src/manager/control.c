@@ -104,6 +104,17 @@ static bool produce_show(struct client *c, struct buffer *out)
 	return answer_errno(out, result);
 }
 
+/* No mail holds a NUL (RFC 5321 4.5.2): what follows one says whether it was the whole mail. */
+static bool finish_cat(struct buffer *out, int error)
+{
+	buffer_put(out, slice_bytes("", 1));
+	if (!error)
+		return finish(out, STATUS_OK, "");
+	buffer_putf(out, "%d\nthe rest can't be read: %s\n", STATUS_DATA,
+		    error == -EILSEQ ? "it is damaged" : strerror(-error));
+	return true;
+}
+
 /* The mail itself, in wire form without dot-stuffing undone: what the next hop will get. */
 static bool produce_cat(struct client *c, struct buffer *out)
 {
@@ -131,10 +142,8 @@ static bool produce_cat(struct client *c, struct buffer *out)
 	if (result && !c->started)
 		return answer_errno(out, result);
 	c->started = true;
-	if (result || got < 0)
-		buffer_putf(out, "\r\n[sekimori: the rest can't be read: %s]\r\n", strerror(-(result ? result : (int)got)));
 	if (result || got <= 0)
-		return true;
+		return finish_cat(out, result ? result : (int)got);
 	buffer_added(out, (size_t)got);
 	c->cursor += (uint64_t)got;
 	return false;
@@ -398,12 +407,48 @@ static int connect_to(const char *path)
 	return fd;
 }
 
+/* -1: there is none. */
+static int read_status(FILE *answer)
+{
+	int status = 0, c;
+
+	while ((c = getc(answer)) != EOF && ascii_is_digit((char)c) && status < 1000)
+		status = status * 10 + (c - '0');
+	return c == '\n' ? status : -1;
+}
+
+/* Up to a NUL; false when it ends without. */
+static bool copy(FILE *answer, FILE *to)
+{
+	int c;
+
+	while ((c = getc(answer)) != EOF && c != '\0')
+		putc(c, to);
+	return c == '\0';
+}
+
+/* A mail says at its end that it is whole: the gate may end before. */
+static int show(FILE *answer, int status, bool has_end)
+{
+	if (status) {
+		fputs("sekimori: ", stderr);
+		copy(answer, stderr);
+		return status;
+	}
+	if (!copy(answer, stdout) && !has_end)
+		return STATUS_OK;
+	status = read_status(answer);
+	if (status < 0) {
+		fprintf(stderr, "sekimori: the gate ended before its answer\n");
+		return STATUS_TEMPORARY;
+	}
+	return status ? show(answer, status, false) : STATUS_OK;
+}
+
 int control_ask(const char *path, const char *line)
 {
-	FILE *answer, *to;
-	char piece[4096];
-	int status = 0, c;
-	size_t got;
+	FILE *answer;
+	int status;
 	int fd = connect_to(path);
 
 	if (fd < 0)
@@ -415,18 +460,13 @@ int control_ask(const char *path, const char *line)
 	}
 	fprintf(answer, "%s\n", line);
 	fflush(answer);
-	while ((c = getc(answer)) != EOF && ascii_is_digit((char)c) && status < 1000)
-		status = status * 10 + (c - '0');
-	if (c != '\n') {
+	status = read_status(answer);
+	if (status < 0) {
 		fprintf(stderr, "sekimori: the gate gave no answer\n");
 		fclose(answer);
 		return STATUS_UNAVAILABLE;
 	}
-	to = status ? stderr : stdout;
-	if (status)
-		fputs("sekimori: ", to);
-	while ((got = fread(piece, 1, sizeof(piece), answer)) > 0)
-		fwrite(piece, 1, got, to);
+	status = show(answer, status, slice_starts(slice_of(line), SLICE_OF("queue cat ")));
 	fclose(answer);
 	return status;
 }

@@ -1,6 +1,6 @@
 /*
- * The control socket: one line of words in, the exit status on a line of its own and the answer's text out. Access is by
- * the socket's mode. A long answer is made piece by piece as the reader takes it.
+ * The control socket: one line of words in, the exit status on a line of its own and the answer's text out; a mail
+ * is followed by a NUL and once more a status and text, which say whether it was whole. Access is by the socket's mode. A long answer is made piece by piece as the reader takes it.
  */
 #ifndef MANAGER_CONTROL_H
 #define MANAGER_CONTROL_H
