@@ -28,6 +28,8 @@
 #define BLOCKS_PER_SESSION	4
 /* Input, output and one to spare for each of the relay's connections, and some for control clients. */
 #define BLOCKS_EXTRA		(3 * COURIERS_MAX + 32)
+/* Certificates, log, random numbers and the like: descriptors that no watch counts. */
+#define DESCRIPTORS_EXTRA	32
 /* Listeners, connections and their dials, helpers, control clients. */
 #define WATCHES_EXTRA		(2 * COURIERS_MAX + LISTENERS_MAX + 4 * ROUTES_MAX + 64)
 /* procd and systemd wait longer at a stop, but a system that goes down gives about a second. */
@@ -205,7 +207,8 @@ static bool watch_signals(struct daemon *d, struct fault *f)
 /* A descriptor a session, and some for the rest; procd and systemd start programs with 1024. */
 static void get_descriptors(const struct daemon *d)
 {
-	rlim_t need = d->config->ingest.max_sessions + WATCHES_EXTRA;
+	rlim_t need = d->config->ingest.max_sessions + WATCHES_EXTRA + DESCRIPTORS_EXTRA +
+		      spool_descriptors(d->config->spool_size);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)
@@ -216,7 +219,7 @@ static void get_descriptors(const struct daemon *d)
 	if (limit.rlim_max < need)
 		limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < need)
-		log_line(SEVERITY_WARNING, "%llu open files are allowed, [server] max_sessions asks for %llu: raise the limit",
+		log_line(SEVERITY_WARNING, "%llu open files are allowed, [server] max_sessions and spool_size ask for %llu: raise the limit",
 			 (unsigned long long)limit.rlim_cur, (unsigned long long)need);
 }
 

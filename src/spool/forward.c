@@ -76,6 +76,7 @@ static int copy_extents(struct spool *s, uint64_t id, uint32_t tail, struct spoo
 	return 0;
 }
 
+/* `oldest`, when none of them is older. */
 static uint32_t oldest_of(const struct spool_extent *extents, uint32_t count, uint32_t oldest)
 {
 	for (uint32_t i = 0; i < count; i++)
@@ -163,7 +164,7 @@ static int move_writer(struct spool *s, struct queue_entry *e, uint64_t *left)
 		return 0;
 	error = copy_extents(s, w->id, e->oldest, w->extents, w->extent_count, left);
 	if (error == 0)
-		spool_bind(s, w->entry, oldest_of(w->extents, w->extent_count, s->journal.head->sequence));
+		spool_bind(s, w->entry, oldest_of(w->extents, w->extent_count, UINT32_MAX));
 	return error;
 }
 

@@ -77,7 +77,7 @@ uint16_t spool_count_pending(struct slice states);
 /* Appends a record that wants to be flushed. */
 int spool_put(struct spool *s, enum record_type type, uint64_t id, const struct slice *pieces, unsigned count,
 	      enum room purpose, uint64_t *place);
-/* Binds the entry to the oldest segment it needs, 0 for none. */
+/* Binds the entry to the oldest segment it needs; to none when that isn't in the log. */
 void spool_bind(struct spool *s, uint32_t number, uint32_t oldest);
 /* Out of the queue; what it pinned may become free. */
 void spool_forget(struct spool *s, uint32_t number);

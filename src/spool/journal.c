@@ -420,12 +420,22 @@ int journal_read_record(struct journal *j, uint64_t place, uint8_t *out, size_t 
 	return record_sound(out, h) ? 0 : -EILSEQ;
 }
 
+int journal_read_known(struct journal *j, uint64_t place, uint8_t *out, uint32_t length, struct record_head *h)
+{
+	int error = journal_read(j, place, out, (size_t)RECORD_HEAD + length);
+
+	if (error < 0)
+		return error;
+	if (!record_head_decode(out, h) || h->sequence != (uint32_t)(place >> 32) || h->length != length)
+		return -EILSEQ;
+	return record_sound(out, h) ? 0 : -EILSEQ;
+}
+
 static bool is_data_of(const struct record_head *h, uint64_t id, const struct spool_extent *e)
 {
 	return h->type == RECORD_DATA && h->id == id && h->length == e->length;
 }
 
-/* One read for header and payload: the extent says how long they are. */
 int journal_read_data(struct journal *j, uint64_t id, const struct spool_extent *e, const uint8_t **out)
 {
 	uint64_t place = place_of(e->segment, e->offset - RECORD_HEAD);
@@ -440,11 +450,10 @@ int journal_read_data(struct journal *j, uint64_t id, const struct spool_extent 
 	if (j->cached == place && record_head_decode(j->cache, &h) && is_data_of(&h, id, e))
 		return 0;
 	j->cached = 0;
-	error = journal_read(j, place, j->cache, RECORD_HEAD + e->length);
+	error = journal_read_known(j, place, j->cache, e->length, &h);
 	if (error < 0)
 		return error;
-	if (!record_head_decode(j->cache, &h) || h.sequence != e->segment || !is_data_of(&h, id, e) ||
-	    !record_sound(j->cache, &h))
+	if (!is_data_of(&h, id, e))
 		return -EILSEQ;
 	j->cached = place;
 	return 0;

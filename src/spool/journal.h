@@ -75,6 +75,8 @@ int journal_read(struct journal *j, uint64_t place, void *out, size_t len);
  * read) and checks it. -EILSEQ: damaged or not there; -EMSGSIZE: longer than `room`.
  */
 int journal_read_record(struct journal *j, uint64_t place, uint8_t *out, size_t room, struct record_head *h);
+/* The same when the length of its payload is known: one read. -EILSEQ also when it is another. */
+int journal_read_known(struct journal *j, uint64_t place, uint8_t *out, uint32_t length, struct record_head *h);
 /* Payload of a DATA record, from a cache of one record. -ESTALE: its segment is not in the log any more. */
 int journal_read_data(struct journal *j, uint64_t id, const struct spool_extent *e, const uint8_t **out);
 

@@ -87,9 +87,9 @@ int spool_read_commit(struct spool *s, const struct queue_entry *e, struct commi
 
 	if (!spool_grow(&s->scratch, &s->scratch_size, size))
 		return -ENOMEM;
-	error = journal_read_record(&s->journal, e->commit, s->scratch, size, &h);
+	error = journal_read_known(&s->journal, e->commit, s->scratch, e->commit_length, &h);
 	if (error < 0)
-		return error == -EMSGSIZE ? -EILSEQ : error;
+		return error;
 	if (h.type != RECORD_COMMIT || h.id != e->face.id ||
 	    !commit_decode(slice_bytes((const char *)s->scratch + RECORD_HEAD, h.length), c))
 		return -EILSEQ;

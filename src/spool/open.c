@@ -12,6 +12,9 @@
 #define SIZE_MIN	((uint64_t)SEGMENTS_MIN * SEGMENT_SIZE_MIN)
 #define SIZE_MAX_OCTETS	((uint64_t)SEGMENTS_MAX * SEGMENT_SIZE_MAX)
 
+/* Some segments are left for good, or of a budget that was larger. */
+#define SEGMENTS_EXTRA	8u
+
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";	/* RFC 4648 section 7 */
 
 void spool_id_text(uint64_t id, char out[SPOOL_ID_TEXT])
@@ -50,6 +53,11 @@ void spool_report(struct spool *s, const char *format, ...)
 	vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
 	s->report(s->context, line);
+}
+
+unsigned spool_descriptors(uint64_t size)
+{
+	return store_segments(size) + SEGMENTS_EXTRA + 2;
 }
 
 /* What a person has to do differs: rights, a wrong path, a full disk. */

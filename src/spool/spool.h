@@ -28,6 +28,9 @@ struct spool_settings {
 
 struct spool;
 
+/* Descriptors that a spool of this size needs: a file for each segment, the directory, the lock. */
+unsigned spool_descriptors(uint64_t size);
+
 /*
  * Opens or creates, locks against a second process, replays. `wall` (seconds) and `mono` (milliseconds) are now. Faults: not writable (77), locked by another
  * (75), written by a newer format or the other byte order (78), no such directory or size out of range (78), disk full

@@ -26,6 +26,11 @@ static uint32_t size_for(uint64_t budget)
 	return (uint32_t)size & ~(PAGE - 1);
 }
 
+unsigned store_segments(uint64_t budget)
+{
+	return (unsigned)(budget / size_for(budget));
+}
+
 void store_init(struct store *st, const struct spool_files *files, uint64_t budget)
 {
 	memset(st, 0, sizeof(*st));

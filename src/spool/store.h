@@ -56,6 +56,8 @@ static inline uint64_t place_of(uint32_t sequence, uint32_t offset)
 	return (uint64_t)sequence << 32 | offset;
 }
 
+/* Segments that the budget is made of. */
+unsigned store_segments(uint64_t budget);
 void store_init(struct store *st, const struct spool_files *files, uint64_t budget);
 void store_close(struct store *st);
 /* Opens file `slot` if it is there: 0, -ENOENT or another -errno. It is neither in the log nor idle yet. */

@@ -268,6 +268,26 @@ static void test_ids(void **state)
 	spool_close(s);
 }
 
+/* As many as it opens, when it is full. */
+static void test_descriptors(void **state)
+{
+	struct spool *s = fresh();
+	struct spool_writer w = { 0 };
+	unsigned n, open = 1;
+
+	(void)state;
+	for (n = 0; work_write(s, &w, n) == 0; n++) {
+		work_flush(s);
+		assert_non_null(spool_committed(s));
+	}
+	spool_abort(s, &w);
+	for (n = 0; n < DISK_FDS; n++)
+		open += disk.fds[n] != 0;
+	assert_in_range(open, 8, spool_descriptors(WORK_SIZE));
+	assert_in_range(spool_descriptors((uint64_t)16 << 30), 256, 300);
+	spool_close(s);
+}
+
 /* Zeros are written ahead of small mail, so that its flushes are short, and not of bulk, which would be written twice. */
 static void test_written_ahead(void **state)
 {
@@ -573,6 +593,7 @@ int main(void)
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_written_ahead),
 		cmocka_unit_test(test_goes_round),
 		cmocka_unit_test(test_budget),
