@@ -70,6 +70,7 @@ static const struct command commands[] = {
 #if CONFIG_TRUST_COMMAND
 	{ "trust", command_trust, "trust AUTH-ID ENVELOPE FILE|-           the verdict on this message, and why" },
 #endif
+	{ "verify", command_verify, "verify [--json] FILE|- | --new-key       did this mail pass here, as whom, is it unchanged" },
 	{ "queue", command_queue, "queue [--json] | show ID | cat ID | retry [ID] | remove ID | return ID" },
 };
 

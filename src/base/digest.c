@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <mbedtls/md.h>
@@ -49,6 +50,49 @@ bool digest_hash(enum digest kind, struct slice data, uint8_t *out)
 	const mbedtls_md_info_t *info = info_of(kind);
 
 	return info && mbedtls_md(info, octets(data), data.len, out) == 0;
+}
+
+struct digest_run {
+	mbedtls_md_context_t md;
+	bool failed;		/* remembered until digest_finish */
+};
+
+struct digest_run *digest_start(enum digest kind)
+{
+	const mbedtls_md_info_t *info = info_of(kind);
+	struct digest_run *run = info ? calloc(1, sizeof(*run)) : NULL;
+
+	if (!run)
+		return NULL;
+	mbedtls_md_init(&run->md);
+	if (mbedtls_md_setup(&run->md, info, 0) == 0 && mbedtls_md_starts(&run->md) == 0)
+		return run;
+	digest_drop(run);
+	return NULL;
+}
+
+bool digest_add(struct digest_run *run, struct slice data)
+{
+	if (!run)
+		return false;
+	run->failed |= mbedtls_md_update(&run->md, octets(data), data.len) != 0;
+	return !run->failed;
+}
+
+bool digest_finish(struct digest_run *run, uint8_t *out)
+{
+	bool good = run && mbedtls_md_finish(&run->md, out) == 0 && !run->failed;
+
+	digest_drop(run);
+	return good;
+}
+
+void digest_drop(struct digest_run *run)
+{
+	if (!run)
+		return;
+	mbedtls_md_free(&run->md);
+	free(run);
 }
 
 bool digest_hmac(enum digest kind, struct slice key, struct slice data, uint8_t *out)

@@ -16,6 +16,15 @@ enum digest { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA256 };
 /* Octets that digest_hash and digest_hmac write. */
 size_t digest_size(enum digest kind);
 bool digest_hash(enum digest kind, struct slice data, uint8_t *out);
+/*
+ * The hash of what comes in pieces. digest_start gives NULL without memory; digest_finish frees it, and digest_drop
+ * does when the hash isn't wanted any more. NULL is what digest_add and digest_finish fail on, and digest_drop ignores.
+ */
+struct digest_run;
+struct digest_run *digest_start(enum digest kind);
+bool digest_add(struct digest_run *run, struct slice data);
+bool digest_finish(struct digest_run *run, uint8_t *out);
+void digest_drop(struct digest_run *run);
 /* RFC 2104. */
 bool digest_hmac(enum digest kind, struct slice key, struct slice data, uint8_t *out);
 /* PBKDF2 with HMAC-SHA-256 and one block of output: Hi() of RFC 5802. */

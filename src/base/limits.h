@@ -56,6 +56,10 @@
 #define ALIASES_MAX		CONFIG_ALIASES_MAX	/* rows of [alias] */
 #define ALIAS_ACCOUNTS_MAX	64	/* accounts that share one alias: a department */
 #define PEERS_MAX		64	/* [peer] sections */
+#define STAMP_KEYS_MAX	16	/* keys of the stamp: the one in use and those of years gone by */
+#define STAMP_KEY_ID_MAX	32	/* octets of a key's name */
+#define STAMP_SECRET_MIN	22	/* octets: 128 random bits in Base64 */
+#define STAMP_SECRET_MAX	255	/* octets */
 #define PASSWORD_MEMO_MAX	CONFIG_PASSWORD_MEMO_MAX	/* verified passwords remembered, 32 octets each: the licensed accounts */
 #define SCRAM_ITERATIONS	4096	/* of secrets we write and of the work done for unknown accounts; Dovecot's default */
 #define LISTENERS_MAX		CONFIG_LISTENERS_MAX	/* addresses over all [listen] sections */

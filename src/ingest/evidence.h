@@ -7,7 +7,7 @@
 
 #include "ingest/session.h"
 
-#define EVIDENCE_MAX	PASSAGE_FRONT_MAX	/* octets: host names, HELO, address and account at their largest */
+#define EVIDENCE_MAX	PASSAGE_FRONT_MAX
 
 /*
  * What a submission lacks and is given (R69, RFC 6409 8), and the From: that rewrite_from replaces: "from", "date", "message-id",

@@ -12,6 +12,7 @@
 #include "ingest/passage.h"
 #include "net/helper.h"
 #include "net/tls.h"
+#include "trust/keyring.h"
 #include "trust/lockout.h"
 #include "trust/trust.h"
 
@@ -37,6 +38,7 @@ struct ingest_settings {
 	uint32_t max_header;			/* octets */
 	int64_t command_timeout;		/* ms */
 	const struct trust *trust;
+	const struct keyring *keyring;		/* of the stamp; NULL: mail isn't stamped */
 	struct tls_context *tls;		/* NULL: no listener needs it */
 	unsigned listen_count;
 	struct ingest_listen listen[LISTENERS_MAX];

@@ -172,7 +172,7 @@ static enum reply begin_data(struct session *s)
 {
 	struct transaction *t = s->transaction;
 
-	if (transaction_data(t, slice_of(s->settings->hostname), strip_rules(s)) || !direct_begin(s))
+	if (transaction_data(t, slice_of(s->settings->hostname), strip_rules(s), s->settings->keyring) || !direct_begin(s))
 		return REPLY_SPOOL_FAILED;
 	/* The spool was full at MAIL, and only now it is known that the message needs it. */
 	return t->error && t->passage.state == PASSAGE_OFF ? spool_reply(t->error) : REPLY_START_INPUT;
@@ -218,7 +218,7 @@ static void judge_header(struct session *s)
 	if (t->judged)
 		return;
 	t->judged = true;
-	transaction_content_end(t);
+	header_finish(&t->header);
 	if (rewriting_device(s))
 		rewrite_from(t, rewriting_device(s));
 	trust_judge_header(s->settings->trust, &s->principal, &t->mail.sender, &t->header, &t->header_verdict);
@@ -299,7 +299,8 @@ static enum reply commit(struct session *s)
 	int result;
 
 	buffer_init(&front, memory, sizeof(memory));
-	evidence_write(&front, s);
+	if (!evidence_write(&front, s))
+		return REPLY_SPOOL_FAILED;
 	t->keeping.done = committed;
 	t->home = s->house->transactions;
 	result = transaction_commit(t, buffer_bytes(&front), &s->principal, clock_wall());
@@ -318,6 +319,7 @@ void session_conclude(struct session *s, enum reply reply)
 
 void session_end(struct session *s, const struct smtp_server_event *e)
 {
+	transaction_content_end(s->transaction);
 	if (!direct_end(s))
 		session_conclude(s, session_verdict(s, e->end.bare_cr_lf));
 }

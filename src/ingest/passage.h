@@ -53,7 +53,8 @@ struct passage {
 	void *carrier;			/* NULL: the relay knows nothing of it (any more) */
 };
 
-#define PASSAGE_FRONT_MAX	4096	/* octets of fields put in front of a message */
+/* Octets of fields put in front of a message: host names, HELO, address and account at their largest, and a stamp. */
+#define PASSAGE_FRONT_MAX	10240
 
 /* The relay's face to ingest. */
 struct passage_way {

@@ -46,6 +46,7 @@ void transaction_reset(struct transaction *t)
 		pool_put(t->blocks, t->recipients.at);
 	if (t->chunk.at)
 		pool_put(t->blocks, t->chunk.at);
+	digest_drop(t->hash);
 	*t = (struct transaction){ 0 };
 }
 
@@ -66,9 +67,15 @@ struct slice transaction_single_recipient(const struct transaction *t)
 	return t->recipient_count == 1 ? slice_first(all, all.len - 1) : slice_bytes("", 0);
 }
 
-int transaction_data(struct transaction *t, struct slice host, unsigned rules)
+int transaction_data(struct transaction *t, struct slice host, unsigned rules, bool hashed)
 {
 	strip_init(&t->strip, host, rules);
+	body_init(&t->body, true);
+	if (hashed) {
+		t->hash = digest_start(DIGEST_SHA256);
+		if (!t->hash)
+			return -ENOMEM;
+	}
 	return borrow(t, &t->chunk) ? 0 : -ENOMEM;
 }
 
@@ -77,6 +84,27 @@ static void spill(struct transaction *t)
 	if (!t->error && buffer_length(&t->chunk))
 		t->error = spool_append(keeper_spool(t->keeper), &t->keeping.writer, buffer_bytes(&t->chunk));
 	buffer_clear(&t->chunk);
+}
+
+static void hash_body(struct transaction *t, struct slice content)
+{
+	char text[1024];
+	size_t n;
+
+	while (content.len) {
+		n = body_next(&t->body, &content, text, sizeof(text));
+		digest_add(t->hash, slice_bytes(text, n));
+	}
+}
+
+bool transaction_body_hash(struct transaction *t, uint8_t out[DIGEST_SHA256_SIZE])
+{
+	struct digest_run *hash = t->hash;
+	char text[BODY_ROOM_MIN];
+
+	t->hash = NULL;
+	digest_add(hash, slice_bytes(text, body_end(&t->body, text)));
+	return digest_finish(hash, out);
 }
 
 static void keep(struct transaction *t, struct slice content)
@@ -96,6 +124,8 @@ static void keep(struct transaction *t, struct slice content)
 static void pass(struct transaction *t, struct slice content)
 {
 	header_feed(&t->header, content);
+	if (t->hash && strip_in_body(&t->strip))
+		hash_body(t, content);
 	t->size += content.len;
 	if (t->passage.state == PASSAGE_OFF)
 		keep(t, content);

@@ -6,8 +6,10 @@
 #define INGEST_TRANSACTION_H
 
 #include "base/pool.h"
+#include "base/digest.h"
 #include "ingest/ingest.h"
 #include "ingest/passage.h"
+#include "mail/body.h"
 #include "mail/strip.h"
 #include "smtp/server.h"
 #include "trust/verdict.h"
@@ -25,6 +27,8 @@ struct transaction {
 	struct verdict envelope_verdict, header_verdict;
 	struct strip strip;
 	struct header header;		/* of what is passed on */
+	struct body body;
+	struct digest_run *hash;	/* of the body's canonical form; NULL: not wanted */
 	struct buffer chunk;		/* content on its way to the spool; memory from `blocks` */
 	uint64_t came;			/* octets of content that the client has sent */
 	uint64_t size;			/* of these, what is passed on */
@@ -54,14 +58,19 @@ struct slice transaction_message_id(const struct transaction *t);
 /* The only recipient, or empty when there are several. */
 struct slice transaction_single_recipient(const struct transaction *t);
 
-/* `host` is our name and has to stay; `rules`: what is taken out, enum strip_field. 0 or -ENOMEM: no block for the content. */
-int transaction_data(struct transaction *t, struct slice host, unsigned rules);
+/*
+ * `host` is our name and has to stay; `rules`: what is taken out, enum strip_field; `hashed`: transaction_body_hash will be asked for.
+ * 0 or -ENOMEM.
+ */
+int transaction_data(struct transaction *t, struct slice host, unsigned rules, bool hashed);
 /* Content as on the wire. Errors are remembered in t->error; nothing is kept beyond `max` octets. */
 void transaction_content(struct transaction *t, struct slice content, uint64_t max);
 /* A message that was to be passed on becomes an ordinary one: what has come of it goes to the spool. */
 void transaction_requeue(struct transaction *t);
-/* The header is complete, perhaps since no more content comes: it can be judged. */
+/* No more content comes. */
 void transaction_content_end(struct transaction *t);
+/* Then, once: SHA-256 of the body as mail/body says. False when it wasn't wanted or failed. */
+bool transaction_body_hash(struct transaction *t, uint8_t out[DIGEST_SHA256_SIZE]);
 
 /* What the spool and the relay know of it besides its content; into the transaction's memory. */
 void transaction_envelope(const struct transaction *t, const struct principal *p, int64_t wall, struct envelope *e);

@@ -160,7 +160,7 @@ static void pass(struct strip *s, enum state next, struct slice *out)
 	*out = slice_bytes(s->hold, s->held);
 	s->held = 0;
 	s->fate = FATE_PASS;
-	s->state = next;
+	s->state = (uint8_t)next;
 }
 
 static void drop(struct strip *s, enum strip_field field, enum state next)
@@ -168,7 +168,7 @@ static void drop(struct strip *s, enum strip_field field, enum state next)
 	s->done |= field;
 	s->held = 0;
 	s->fate = FATE_DROP;
-	s->state = next;
+	s->state = (uint8_t)next;
 }
 
 static void settle(struct strip *s, enum host_verdict v, enum state passing, enum state dropped, struct slice *out)

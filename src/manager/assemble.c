@@ -1,5 +1,6 @@
 /* draft_assemble: from sections to what the rooms take, with what can be judged only across sections. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -245,9 +246,42 @@ static void notice_missing(const struct draft *d)
 				     draft_line(d, &d->singles[rows[i].kind], rows[i].key), rows[i].key);
 }
 
+static bool read_keyring(struct draft *d, struct slice *text)
+{
+	struct draft_block *b = &d->singles[DRAFT_STAMP];
+	const char *path = d->config->stamp_keys;
+	int others, result = text_read(path, KEYRING_FILE_MAX, text, &others);
+
+	if (result == -ENOENT)
+		return draft_refuse(d, b, "key_file", "%s does not exist: sekimori verify --new-key makes it", path);
+	if (result < 0)
+		return draft_refuse(d, b, "key_file", "%s: %s", path, strerror(-result));
+	if (others > 0)
+		return draft_refuse(d, b, "key_file", "%s is open to others: chmod 640 %s", path, path);
+	d->config->keyring = calloc(1, sizeof(*d->config->keyring));
+	if (!d->config->keyring)
+		return fault_set(d->fault, STATUS_TEMPORARY, "out of memory");
+	return keyring_parse(*text, path, d->config->keyring, d->fault);
+}
+
+static bool assemble_stamp(struct draft *d)
+{
+	struct slice text = slice_bytes(NULL, 0);
+	bool good;
+
+	if (!d->stamp && !(d->network && d->config->stamp_keys[0]))
+		return true;
+	if (!d->config->stamp_keys[0])
+		return draft_refuse(d, &d->singles[DRAFT_STAMP], NULL, "there are no keys: write key_file = … in [stamp]");
+	good = read_keyring(d, &text);
+	text_free(text);
+	d->config->ingest.keyring = d->config->keyring;
+	return good;
+}
+
 bool draft_assemble(struct draft *d)
 {
-	if (!assemble_names(d) || !assemble_trust(d))
+	if (!assemble_names(d) || !assemble_stamp(d) || !assemble_trust(d))
 		return false;
 	if (!d->accounts)
 		return true;

@@ -17,6 +17,9 @@ int command_accounts(const char *path, int argc, char **argv);
 /* AUTH-ID ENVELOPE FILE|-: the verdict a session would give, and why. AUTH-ID `-` or empty: nobody. */
 int command_trust(const char *path, int argc, char **argv);
 
+/* [--json] FILE|-: did this mail pass here, as whom, and what was changed since (R17). --new-key: puts a key on top of the file. */
+int command_verify(const char *path, int argc, char **argv);
+
 /* "sekimori: what" on standard error; returns the fault's status. */
 int command_failed(const struct fault *f);
 /* Likewise "usage: sekimori [-c FILE] …"; returns 64. */

@@ -285,6 +285,13 @@ struct config *config_read_domains(const char *path, struct fault *f)
 	return read_into(&d, path);
 }
 
+struct config *config_read_stamp(const char *path, struct fault *f)
+{
+	struct draft d = { .stamp = true, .fault = f };
+
+	return read_into(&d, path);
+}
+
 static bool find_control(void *context, const char *section, const char *key, struct slice value, unsigned line,
 			 struct fault *f)
 {
@@ -316,6 +323,9 @@ void config_free(struct config *c)
 		secret_wipe(c->relay.routes, c->relay.route_count * sizeof(c->relay.routes[0]));
 	free(c->relay.routes);
 	trust_free(c->trust);
+	if (c->keyring)
+		secret_wipe(c->keyring, sizeof(*c->keyring));
+	free(c->keyring);
 	secret_wipe(c, sizeof(*c));
 	free(c);
 }

@@ -24,6 +24,8 @@ struct config {
 	bool tls_min_13;
 	struct trust_policy policy;		/* [trust], as given to `trust` */
 	unsigned device_count, peer_count;
+	char stamp_keys[256];			/* [stamp] key_file; empty: none */
+	struct keyring *keyring;		/* owned */
 	/* [log] */
 	int log_facility, log_severity;
 	/* [manager] */
@@ -56,6 +58,8 @@ struct config *config_check(const char *path, void (*notice)(void *context, cons
  * no more, and judges nothing: for `sekimori passwd`.
  */
 struct config *config_read_domains(const char *path, struct fault *f);
+/* Likewise, with the keys of the stamp, of which there must be one: for `sekimori verify`. */
+struct config *config_read_stamp(const char *path, struct fault *f);
 /*
  * Where the running gate listens, as far as the file says so: a file may have been damaged since the gate has read it, and it is then that
  * one wants to ask.

@@ -12,7 +12,7 @@
 #define DRAFT_NAME_MAX	48	/* octets of NAME in [relay NAME]: INI_SECTION_MAX less the rest */
 
 enum draft_kind {
-	DRAFT_SERVER, DRAFT_TLS, DRAFT_TRUST, DRAFT_RETURN, DRAFT_QUEUE, DRAFT_LIMITS, DRAFT_LOG, DRAFT_MANAGER,
+	DRAFT_SERVER, DRAFT_TLS, DRAFT_TRUST, DRAFT_STAMP, DRAFT_RETURN, DRAFT_QUEUE, DRAFT_LIMITS, DRAFT_LOG, DRAFT_MANAGER,
 	DRAFT_SINGLES,			/* those above come once, and fill struct config itself */
 	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_PEER, DRAFT_ALIAS,
 	DRAFT_KINDS
@@ -77,7 +77,7 @@ struct draft_alias {
 struct draft {
 	struct config *config;
 	const char *path;		/* config->path: trust keeps it for its faults */
-	bool network, accounts;
+	bool network, accounts, stamp;	/* what is read besides the file itself */
 	struct draft_block singles[DRAFT_SINGLES];
 	struct draft_block *blocks, **blocks_end;
 	struct draft_alias *aliases, **aliases_end;

@@ -214,6 +214,11 @@ static const struct setting_row trust_rows[] = {
 	{ .key = NULL }
 };
 
+static const struct setting_row stamp_rows[] = {
+	{ "key_file", "", KIND_TEXT, 0, FIELD(struct config, stamp_keys) },
+	{ .key = NULL }
+};
+
 static const struct setting_row device_rows[] = {
 	{ "ip", NULL, KIND_NETWORKS, SETTING_REQUIRED, FIELD(struct draft_device, device.from), .min = 1 },
 	{ "sender", NULL, KIND_TEXT, SETTING_REQUIRED, FIELD(struct draft_device, sender), .check = check_address },
@@ -325,6 +330,7 @@ const struct draft_section draft_sections[DRAFT_KINDS] = {
 	[DRAFT_SERVER] = { SLICE("server"), server_rows, NAME_NONE, 1, 0 },
 	[DRAFT_TLS] = { SLICE("tls"), tls_rows, NAME_NONE, 1, 0 },
 	[DRAFT_TRUST] = { SLICE("trust"), trust_rows, NAME_NONE, 1, 0 },
+	[DRAFT_STAMP] = { SLICE("stamp"), stamp_rows, NAME_NONE, 1, 0 },
 	[DRAFT_RETURN] = { SLICE("return"), return_rows, NAME_NONE, 1, 0 },
 	[DRAFT_QUEUE] = { SLICE("queue"), queue_rows, NAME_NONE, 1, 0 },
 	[DRAFT_LIMITS] = { SLICE("limits"), limits_rows, NAME_NONE, 1, 0 },

@@ -1,6 +1,5 @@
 /* sekimori passwd */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "manager/commands.h"
 #include "manager/config.h"
 #include "manager/replace.h"
+#include "manager/rights.h"
 #include "manager/text.h"
 #include "trust/accounts.h"
 #include "trust/edit.h"
@@ -193,14 +193,6 @@ static bool would_be_read(struct change *p, const char *path, struct slice text)
 	return good;
 }
 
-/* The group of the user the daemon becomes: it must be able to read the file again when it reloads. */
-static gid_t group_of(const struct config *c)
-{
-	const struct passwd *user = geteuid() == 0 ? getpwnam(c->user) : NULL;
-
-	return user ? user->pw_gid : (gid_t)-1;
-}
-
 static bool edit(struct change *p, const char *path, struct slice line, struct buffer *text)
 {
 	bool found;
@@ -210,7 +202,7 @@ static bool edit(struct change *p, const char *path, struct slice line, struct b
 	if (p->delete && !found)
 		return fault_set(&p->fault, STATUS_NO, "%s: no such account", p->address);
 	return would_be_read(p, path, buffer_bytes(text)) &&
-	       replace_file(p->config->accounts, buffer_bytes(text), group_of(p->config), &p->fault);
+	       replace_file(p->config->accounts, buffer_bytes(text), rights_group(p->config->user), &p->fault);
 }
 
 static bool write_account(struct change *p, const char *path)

@@ -52,3 +52,10 @@ bool rights_make_directory(const char *path, const char *user, struct fault *f)
 		return fault_set(f, STATUS_DENIED, "%s: %s", path, strerror(errno));
 	return true;
 }
+
+gid_t rights_group(const char *user)
+{
+	const struct passwd *pw = geteuid() ? NULL : getpwnam(user);
+
+	return pw ? pw->pw_gid : (gid_t)-1;
+}

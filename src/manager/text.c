@@ -71,6 +71,34 @@ int text_read(const char *path, size_t max, struct slice *text, int *others)
 	return result;
 }
 
+char *text_stream(int fd, uint64_t max, size_t *len)
+{
+	size_t room = 65536;
+	char *text = malloc(room), *larger;
+	ssize_t n = 1;
+
+	*len = 0;
+	while (text && n > 0 && *len <= max) {
+		n = read(fd, text + *len, room - *len);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n > 0)
+			*len += (size_t)n;
+		if (*len < room)
+			continue;
+		room *= 2;
+		larger = realloc(text, room);
+		if (!larger)
+			n = -1;
+		else
+			text = larger;
+	}
+	if (n >= 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 void text_free(struct slice text)
 {
 	char *memory = (char *)(uintptr_t)text.at;

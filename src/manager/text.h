@@ -12,6 +12,8 @@
  * is larger, -EINVAL when it is no regular file. *others as text_others says of the file that was read; may be NULL.
  */
 int text_read(const char *path, size_t max, struct slice *text, int *others);
+/* All of fd, a pipe perhaps: at most `max` octets and one more, in memory that the caller frees. NULL with errno. */
+char *text_stream(int fd, uint64_t max, size_t *len);
 void text_free(struct slice text);
 
 /* Mode bits by which others than the owner can change it, or others than owner and group see it; 0 when fine; -errno. */

@@ -10,6 +10,7 @@
 #include "mail/strip.h"
 #include "manager/commands.h"
 #include "manager/config.h"
+#include "manager/text.h"
 #include "smtp/command.h"
 #include "smtp/reply.h"
 #include "trust/accounts.h"
@@ -90,39 +91,10 @@ static void feed_octet(struct trial *t, char c)
 	t->seen_cr = c == '\r';
 }
 
-/* All of fd, at most `max` octets and one more, in memory that the caller frees. NULL with errno. */
-static char *read_all(int fd, uint64_t max, size_t *len)
-{
-	size_t room = 65536;
-	char *text = malloc(room), *larger;
-	ssize_t n = 1;
-
-	*len = 0;
-	while (text && n > 0 && *len <= max) {
-		n = read(fd, text + *len, room - *len);
-		if (n < 0 && errno == EINTR)
-			n = 1;
-		else if (n > 0)
-			*len += (size_t)n;
-		if (*len < room)
-			continue;
-		room *= 2;
-		larger = realloc(text, room);
-		if (!larger)
-			n = -1;
-		else
-			text = larger;
-	}
-	if (n >= 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
 static bool read_message(struct trial *t, int fd, const char *name, struct fault *f)
 {
 	size_t len;
-	char *text = read_all(fd, t->config->ingest.max_message_size, &len);
+	char *text = text_stream(fd, t->config->ingest.max_message_size, &len);
 
 	if (!text)
 		return fault_set(f, STATUS_DATA, "%s: %s", name, strerror(errno));

@@ -102,3 +102,18 @@ def test_size_limit_counts_what_came(gate, sink):
         padding = (OURS[0] + "\r\n") * 20
         assert t.mail(content=message() + "\r\nx\r\n").code == 250
         assert t.mail(content=padding + message() + "\r\nx\r\n").code == 552
+
+
+@pytest.mark.parametrize("mode", ["queue", "direct"])
+def test_behind_the_header_that_is_judged(gate, sink, mode):
+    """Below level 3 a header over max_header passes; what we take out is taken out there, too."""
+    gate.set("relay", mode=mode).set("trust", level="1").set("server", max_header="1K").start()
+    filler = "".join(f"X-Fill-{n}: {'x' * 60}\r\n" for n in range(1200))
+    with gate.login() as t:
+        assert t.mail(content=message() + filler + OURS[0] + "\r\n" + OTHERS[0] + "\r\n" + OURS[1] + "\r\nX-Last: 1\r\n" + BODY).code == 250
+    kept = behind(sink.wait(1), "X-First: 1")
+    assert kept == message() + filler + OTHERS[0] + "\r\nX-Last: 1\r\n" + BODY.replace("\r\n..", "\r\n.")
+    with gate.login() as t:
+        assert t.mail(content=message() + filler + OURS[0] + "\r\n").code == 250
+    assert behind(sink.wait(2), "X-First: 1").rstrip() == (message() + filler).rstrip()
+    gate.wait_log("message .*removed=auth-results", 2)

@@ -164,10 +164,33 @@ static void cram_is_hmac(void **unused)
 	}
 }
 
+static void hashes_in_pieces(void **unused)
+{
+	static const char text[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+	uint8_t whole[DIGEST_SHA256_SIZE], pieces[DIGEST_SHA256_SIZE];
+	struct slice all = slice_of(text);
+
+	(void)unused;
+	assert_true(digest_hash(DIGEST_SHA256, all, whole));
+	assert_hex(whole, sizeof(whole), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+	for (size_t cut = 0; cut <= all.len; cut++) {
+		struct digest_run *run = digest_start(DIGEST_SHA256);
+
+		assert_true(digest_add(run, slice_first(all, cut)));
+		assert_true(digest_add(run, slice_skip(all, cut)));
+		assert_true(digest_finish(run, pieces));
+		assert_memory_equal(pieces, whole, sizeof(whole));
+	}
+	digest_drop(digest_start(DIGEST_SHA256));
+	digest_drop(NULL);
+	assert_false(digest_add(NULL, all));
+	assert_false(digest_finish(NULL, pieces));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hashes), cmocka_unit_test(hmacs), cmocka_unit_test(pbkdf2),
+		cmocka_unit_test(hashes), cmocka_unit_test(hashes_in_pieces), cmocka_unit_test(hmacs), cmocka_unit_test(pbkdf2),
 		cmocka_unit_test(scram), cmocka_unit_test(cram_as_dovecot_stores_it),
 		cmocka_unit_test(cram_answer), cmocka_unit_test(cram_is_hmac),
 	};

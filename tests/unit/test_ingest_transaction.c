@@ -96,7 +96,7 @@ static void test_reset_leaves_nothing(void **state)
 		if (until > 0)
 			add(&t, "x@example.com");
 		if (until > 1)
-			assert_int_equal(transaction_data(&t, slice_of("mx.test-sample.jp"), STRIP_ALL), 0);
+			assert_int_equal(transaction_data(&t, slice_of("mx.test-sample.jp"), STRIP_ALL, true), 0);
 		if (until > 2)
 			transaction_content(&t, slice_of("From: <user1@test-sample.jp>\r\n\r\nx\r\n"), 1000);
 		transaction_reset(&t);
@@ -141,7 +141,7 @@ static void test_too_large_is_drained_not_kept(void **state)
 	struct transaction t = fresh;
 
 	begin(r, &t);
-	assert_int_equal(transaction_data(&t, slice_of("mx.test-sample.jp"), STRIP_ALL), 0);
+	assert_int_equal(transaction_data(&t, slice_of("mx.test-sample.jp"), STRIP_ALL, true), 0);
 	for (int i = 0; i < 100; i++)
 		transaction_content(&t, slice_of("0123456789abcdef\r\n"), 100);
 	assert_true(t.too_large);
@@ -177,7 +177,7 @@ static void test_commit_is_mail_in_the_queue(void **state)
 		memcpy(content + i, "\r\n", 2);
 	begin(r, &t);
 	add(&t, "x@example.com");
-	assert_int_equal(transaction_data(&t, slice_of("mx.test-sample.jp"), STRIP_ALL), 0);
+	assert_int_equal(transaction_data(&t, slice_of("mx.test-sample.jp"), STRIP_ALL, true), 0);
 	transaction_content(&t, slice_of(header), 1 << 20);
 	transaction_content(&t, slice_bytes(content, sizeof(content)), 1 << 20);
 	header_finish(&t.header);
