@@ -38,6 +38,20 @@ static struct civil civil_of(int64_t days)
 	return c;
 }
 
+static int64_t local_of(int64_t wall, int east)
+{
+	return clamp(clamp(wall, 0, WALL_MAX) + east * 60, 0, WALL_MAX);
+}
+
+bool fields_day(struct buffer *out, int64_t wall, int zone)
+{
+	int64_t local = local_of(wall, (int)clamp(zone, -ZONE_MAX, ZONE_MAX));
+	struct civil c = civil_of(local / DAY);
+	int of_day = (int)(local % DAY);
+
+	return buffer_putf(out, "%04d-%02d-%02d %02d:%02d", c.year, c.month + 1, c.day, of_day / 3600, of_day / 60 % 60);
+}
+
 bool fields_date(struct buffer *out, int64_t wall, int zone)
 {
 	static const char days[7][4] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
@@ -45,7 +59,7 @@ bool fields_date(struct buffer *out, int64_t wall, int zone)
 		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
 	};
 	int east = (int)clamp(zone, -ZONE_MAX, ZONE_MAX), offset = east < 0 ? -east : east;
-	int64_t local = clamp(clamp(wall, 0, WALL_MAX) + east * 60, 0, WALL_MAX);
+	int64_t local = local_of(wall, east);
 	int of_day = (int)(local % DAY);
 	struct civil c = civil_of(local / DAY);
 

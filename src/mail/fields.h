@@ -11,6 +11,8 @@
 
 /* "Sun, 22 Nov 2026 11:09:19 +0900": seconds since 1970 UTC, minutes east. Writes no field name. */
 bool fields_date(struct buffer *out, int64_t wall, int zone);
+/* "2026-11-22 11:09", for people of all languages. */
+bool fields_day(struct buffer *out, int64_t wall, int zone);
 
 struct received {
 	struct slice helo;		/* as the client gave it; sanitised here; may be empty */

@@ -1,5 +1,6 @@
 #include "mail/report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
@@ -10,7 +11,7 @@
 #define HEADER_RETURNED_MAX	8192	/* octets of the original's header that go back */
 #define BASE64_BLOCK		57	/* octets that make one line of 76: RFC 2045 6.8 */
 #define QUOTED_LINE_MAX		72	/* columns; 76 with a soft end: RFC 2045 6.7 */
-#define FOLD_COLUMN		70	/* a blank behind it becomes a fold */
+#define FOLD_COLUMN		76	/* a blank behind it becomes a fold */
 #define DATE_SIZE		40
 #define PIECE_SIZE		1024		/* octets the sink gets at once */
 
@@ -135,6 +136,16 @@ static void put_date(struct writer *w, int64_t wall, int zone)
 	put(w, buffer_bytes(&date));
 }
 
+static void put_day(struct writer *w, int64_t wall, int zone)
+{
+	char memory[DATE_SIZE];
+	struct buffer date;
+
+	buffer_init(&date, memory, sizeof(memory));
+	fields_day(&date, wall, zone);
+	put(w, buffer_bytes(&date));
+}
+
 /* "name: value" CRLF, unless the value is empty. */
 static void put_field(struct writer *w, const char *name, struct slice value)
 {
@@ -160,16 +171,18 @@ static void put_encoded_word(struct writer *w, const char *utf8)
 	put_text(w, "?=");
 }
 
-static void put_subject(struct writer *w, unsigned languages)
+static void put_subject(struct writer *w, const struct report *r, unsigned languages)
 {
+	const char *english = r->until ? "Delayed mail" : "Undelivered mail";
+
 	put_text(w, "Subject: ");
 	if (languages & REPORT_JA)
-		put_encoded_word(w, "メールをお届けできませんでした");
+		put_encoded_word(w, r->until ? "メールの配送が遅れています" : "メールをお届けできませんでした");
 	if (languages == (REPORT_JA | REPORT_EN))
-		put_text(w, "\r\n (Undelivered mail)");
-	else if (languages == REPORT_EN)
-		put_text(w, "Undelivered mail");
-	put_text(w, "\r\n");
+		put_text(w, "\r\n (");
+	if (languages & REPORT_EN)
+		put_text(w, english);
+	put_text(w, languages == (REPORT_JA | REPORT_EN) ? ")\r\n" : "\r\n");
 }
 
 static void put_recipient(struct writer *w, struct slice to)
@@ -200,7 +213,7 @@ static void write_header(struct writer *w, const struct report *r, unsigned lang
 	put_foreign(w, r->from);
 	put_text(w, ">\r\n");
 	put_recipient(w, r->to);
-	put_subject(w, languages);
+	put_subject(w, r, languages);
 	put_text(w, "Date: ");
 	put_date(w, r->wall, r->zone);
 	put_text(w, "\r\nMessage-ID: <");
@@ -225,66 +238,82 @@ static void start_part(struct writer *w, const struct report *r, const char *fie
 /* ---- What people read ---- */
 
 struct words {			/* one language */
-	const char *greeting, *after_host, *cause[2], *to, *host, *said, *advice, *end, *after_id;
+	const char *greeting, *after_host, *cause[4], *to, *host, *said, *until, *advice, *wait, *end, *after_id;
 };
 
 static const struct words japanese = {
 	.greeting = "これは ",
-	.after_host = " のメール中継システムからの自動のお知らせです。\r\n"
-		      "お送りになったメールを、次の宛先にお届けできませんでした。\r\n",
+	.after_host = " のメール中継システムからの自動のお知らせです。\r\n",
 	.cause = {
-		[REPORT_REFUSED] = "転送先のメールサーバーが受け取りを断りました。再送はしません。",
-		[REPORT_EXPIRED] = "期限まで再送を続けましたが、受け取ってもらえませんでした。再送を終わります。",
+		[REPORT_REFUSED] = "転送先のメールサーバーが受信を拒否したため、お届けできませんでした。再送は行いません。",
+		[REPORT_EXPIRED] = "期限まで再送を繰り返しましたが、お届けできませんでした。再送を終了しました。",
+		[REPORT_WITHDRAWN] = "メールの管理者が配送を取りやめました。お届けしていません。",
+		[REPORT_DELAYED] = "まだお届けできていません。自動で再送を続けています。",
 	},
 	.to = "宛先: ",
 	.host = "転送先のサーバー: ",
 	.said = "サーバーの返答: ",
-	.advice = "どうすればよいか: ",
-	.end = "\r\nお困りのときは、このお知らせを添えてメールの管理者にご相談ください。\r\n"
+	.until = "再送の期限: ",
+	.advice = "対処方法: ",
+	.wait = "今は何もなさる必要はありません。同じメールを送り直すと、二重に届くことがあります。お急ぎのときは、"
+		"相手の方に別の方法でご連絡ください。期限までにお届けできなければ、あらためてお知らせします。",
+	.end = "\r\nご不明な点は、このお知らせを添えてメールの管理者にご相談ください。\r\n"
 	       "お送りになったメールの受付番号: ",
-	.after_id = "\r\nそのメールのヘッダーをこの後に付けます。\r\n",
+	.after_id = "\r\n元のメールのヘッダーをこの後に付けます。\r\n",
 };
 
 static const struct words english = {
 	.greeting = "This is the mail relay at ",
-	.after_host = ".\r\n"
-		      "Your message could not be delivered to the recipients below.\r\n",
+	.after_host = ".\r\n",
 	.cause = {
 		[REPORT_REFUSED] = "The next mail server refused it. It will not be sent again.",
 		[REPORT_EXPIRED] = "It was tried again and again until its time was over.",
+		[REPORT_WITHDRAWN] = "The administrator has withdrawn it. It was not delivered.",
+		[REPORT_DELAYED] = "It could not be delivered yet, and is being tried again.",
 	},
 	.to = "Recipient: ",
 	.host = "Server: ",
 	.said = "Its reply: ",
+	.until = "Tried until: ",
 	.advice = "What to do: ",
+	.wait = "Nothing for now. If you send it again, it may arrive twice. If it is urgent, reach the recipient by\r\n"
+		"    other means. You will be told if it can not be delivered in time.",
 	.end = "\r\nIf you need help, show this message to the person who runs your mail.\r\n"
 	       "Your message was accepted here as: ",
 	.after_id = "\r\nIts header follows.\r\n",
+};
+
+/* By whether it is a notice of delay. */
+static const char *const openings[2][2] = {
+	{ "お送りになったメールを、次の宛先にお届けできませんでした。\r\n",
+	  "Your message could not be delivered to the recipients below.\r\n" },
+	{ "お送りになったメールの、次の宛先への配送が遅れています。\r\n",
+	  "Your message is late for the recipients below. It has not been given up.\r\n" },
 };
 
 /* By the start of the status, less its class (RFC 3463 3); the first that fits. */
 static const struct advice {
 	const char *status, *ja, *en;
 } advices[] = {
-	{ ".1.8", "差出人のアドレスが断られました。送信元の設定を確かめてください。",
+	{ ".1.8", "差出人アドレスが拒否されました。メールソフトの差出人アドレスの設定をご確認ください。",
 		  "The sender address was refused: check the sender settings." },
-	{ ".1.7", "差出人のアドレスが断られました。送信元の設定を確かめてください。",
+	{ ".1.7", "差出人アドレスが拒否されました。メールソフトの差出人アドレスの設定をご確認ください。",
 		  "The sender address was refused: check the sender settings." },
-	{ ".1.",  "宛先のアドレスに誤りがないか確かめて、もう一度お送りください。",
+	{ ".1.",  "宛先のアドレスに誤りがないかご確認のうえ、もう一度お送りください。",
 		  "Check the recipient's address and send again." },
-	{ ".2.2", "宛先のメールボックスがいっぱいです。相手の方に別の方法でお知らせください。",
+	{ ".2.2", "宛先のメールボックスがいっぱいです。相手の方に別の方法でご連絡ください。",
 		  "The mailbox is full: tell the recipient by other means." },
-	{ ".2.3", "メールが大きすぎます。添付ファイルを小さくしてお送りください。",
+	{ ".2.3", "メールが大きすぎます。添付ファイルを小さくするか分割して、お送りください。",
 		  "The message is too large: send it with smaller attachments." },
-	{ ".2.",  "宛先のメールボックスが今は使えません。相手の方に別の方法で確かめてください。",
+	{ ".2.",  "宛先のメールボックスが使えない状態です。相手の方に別の方法でご確認ください。",
 		  "The mailbox can't be used now: ask the recipient by other means." },
-	{ ".3.4", "メールが大きすぎます。添付ファイルを小さくしてお送りください。",
+	{ ".3.4", "メールが大きすぎます。添付ファイルを小さくするか分割して、お送りください。",
 		  "The message is too large: send it with smaller attachments." },
-	{ ".4.",  "時間をおいてもう一度お送りください。続くときは管理者にご相談ください。",
+	{ ".4.",  "時間をおいて、もう一度お送りください。続くときはメールの管理者にご相談ください。",
 		  "Send again later; if it goes on, ask the administrator." },
-	{ ".7.",  "サーバーの方針で断られました。この差出人で送れるかどうか、管理者に確かめてください。",
+	{ ".7.",  "受信側の方針により拒否されました。この差出人から送信できるかどうか、メールの管理者にご確認ください。",
 		  "Refused by policy: ask the administrator about this sender." },
-	{ "",     "返答の内容を確かめ、宛先を見直してもう一度お送りください。",
+	{ "",     "サーバーの返答と宛先をご確認のうえ、もう一度お送りください。",
 		  "Read the reply, check the address and send again." },
 };
 
@@ -292,7 +321,8 @@ static struct slice status_of(const struct report_recipient *to)
 {
 	if (to->status.len > 0)
 		return to->status;
-	return to->cause == REPORT_EXPIRED ? SLICE_OF("4.4.7") : SLICE_OF("5.0.0");
+	return to->cause == REPORT_EXPIRED ? SLICE_OF("4.4.7") :
+	       to->cause == REPORT_DELAYED ? SLICE_OF("4.4.1") : SLICE_OF("5.0.0");
 }
 
 static const struct advice *find_advice(struct slice status)
@@ -315,21 +345,40 @@ static void put_item(struct writer *w, const char *label, struct slice words)
 	put_text(w, "\r\n");
 }
 
+/* With the code, as whoever helps the reader will ask for it. */
+static void put_reply(struct writer *w, const char *label, const struct report_recipient *to)
+{
+	char code[16];
+
+	if (!to->code) {
+		put_item(w, label, to->diagnostic);
+		return;
+	}
+	snprintf(code, sizeof(code), "%u ", to->code % 1000);
+	put_text(w, "  ");
+	put_text(w, label);
+	put_text(w, code);
+	put_folded(w, to->diagnostic, 6 + strlen(label), "    ");
+	put_text(w, "\r\n");
+}
+
 static void put_recipient_words(struct writer *w, const struct words *in,
 				const struct report_recipient *to)
 {
 	const struct advice *a = find_advice(status_of(to));
 
+	const char *text = in == &japanese ? a->ja : a->en;
+
 	put_text(w, "\r\n");
 	put_item(w, in->to, to->address);
 	put_text(w, "  ");
-	put_text(w, in->cause[to->cause == REPORT_EXPIRED]);
+	put_text(w, in->cause[to->cause]);
 	put_text(w, "\r\n");
 	put_item(w, in->host, to->remote);
-	put_item(w, in->said, to->diagnostic);
+	put_reply(w, in->said, to);
 	put_text(w, "  ");
 	put_text(w, in->advice);
-	put_text(w, in == &japanese ? a->ja : a->en);
+	put_text(w, to->cause == REPORT_DELAYED ? in->wait : text);
 	put_text(w, "\r\n");
 }
 
@@ -338,6 +387,12 @@ static void put_words(struct writer *w, const struct report *r, const struct wor
 	put_text(w, in->greeting);
 	put_foreign(w, r->hostname);
 	put_text(w, in->after_host);
+	put_text(w, openings[r->until != 0][in == &english]);
+	if (r->until) {
+		put_text(w, in->until);
+		put_day(w, r->until, r->zone);
+		put_text(w, "\r\n");
+	}
 	for (size_t i = 0; i < r->recipient_count; i++)
 		put_recipient_words(w, in, &r->recipients[i]);
 	put_text(w, in->end);
@@ -365,14 +420,45 @@ static void write_words(struct writer *w, const struct report *r, unsigned langu
 
 /* ---- What programs read: RFC 3464 2 ---- */
 
-static void put_status(struct writer *w, const struct report_recipient *to)
+static bool is_code_part(struct slice s)
+{
+	uint64_t value;
+
+	return s.len <= 3 && slice_number(s, 999, &value);
+}
+
+/* RFC 3464 2.3.6: the words of the SMTP server as they came, else our own. */
+static void put_diagnostic(struct writer *w, const struct report_recipient *to)
+{
+	struct slice rest = to->diagnostic, first;
+	bool begins = slice_word(&rest, &first) && first.len == 3 && is_code_part(first);
+	char name[48];
+
+	if (!to->code && !begins) {
+		put_field(w, "Diagnostic-Code: X-Sekimori; ", to->diagnostic);
+		return;
+	}
+	if (!to->code) {
+		put_field(w, "Diagnostic-Code: smtp; ", to->diagnostic);
+		return;
+	}
+	snprintf(name, sizeof(name), "Diagnostic-Code: smtp; %u ", to->code % 1000);
+	put_field(w, name, to->diagnostic.len ? to->diagnostic : SLICE_OF("(no text)"));
+}
+
+static void put_status(struct writer *w, const struct report *r, const struct report_recipient *to)
 {
 	put_text(w, "\r\n");
 	put_field(w, "Final-Recipient: rfc822; ", to->address);
-	put_text(w, "Action: failed\r\n");
+	put_text(w, to->cause == REPORT_DELAYED ? "Action: delayed\r\n" : "Action: failed\r\n");
 	put_field(w, "Status: ", status_of(to));
 	put_field(w, "Remote-MTA: dns; ", to->remote);
-	put_field(w, "Diagnostic-Code: smtp; ", to->diagnostic);
+	put_diagnostic(w, to);
+	if (to->cause != REPORT_DELAYED)
+		return;
+	put_text(w, "Will-Retry-Until: ");
+	put_date(w, r->until, r->zone);
+	put_text(w, "\r\n");
 }
 
 static void write_status(struct writer *w, const struct report *r)
@@ -384,7 +470,7 @@ static void write_status(struct writer *w, const struct report *r)
 	put_date(w, r->arrived, r->zone);
 	put_text(w, "\r\n");
 	for (size_t i = 0; i < r->recipient_count; i++)
-		put_status(w, &r->recipients[i]);
+		put_status(w, r, &r->recipients[i]);
 }
 
 /* ---- The original's header ---- */
@@ -508,13 +594,6 @@ bool report_write(const struct report *r, report_sink *sink, void *context)
 	put_text(&w, "--\r\n");
 	flush_piece(&w);
 	return w.ok;
-}
-
-static bool is_code_part(struct slice s)
-{
-	uint64_t value;
-
-	return s.len <= 3 && slice_number(s, 999, &value);
 }
 
 struct slice report_status(unsigned code, struct slice text)

@@ -1,5 +1,5 @@
 /*
- * Return mail: multipart/report; report-type=delivery-status (RFC 3462, 3464) in Japanese,
+ * Return mail, and notices of delay: multipart/report; report-type=delivery-status (RFC 3462, 3464) in Japanese,
  * English, or both, with the words of the server that refused and the header of the mail that
  * comes back. Pure; written in pieces to a sink, since it may be larger than any buffer here.
  */
@@ -13,11 +13,14 @@ enum report_language { REPORT_JA = 1, REPORT_EN = 2 };	/* bits */
 enum report_cause {
 	REPORT_REFUSED,		/* the next server refused: 5xx */
 	REPORT_EXPIRED,		/* tried until [queue] expire */
+	REPORT_WITHDRAWN,	/* given up by the administrator */
+	REPORT_DELAYED,		/* not yet: it will be tried until `until` */
 };
 
 struct report_recipient {
 	struct slice address;		/* Final-Recipient: rfc822; … */
 	struct slice status;		/* "5.1.1": of report_status; empty: by the cause */
+	unsigned code;			/* of the server's reply; 0: the words are our own, or begin with it */
 	struct slice diagnostic;	/* the server's words, without CR LF; may be empty */
 	struct slice remote;		/* host that said so; may be empty */
 	enum report_cause cause;
@@ -31,6 +34,7 @@ struct report {
 	struct slice original_id;	/* queue id of the mail that comes back */
 	unsigned languages;		/* enum report_language */
 	int64_t wall, arrived;		/* now, and when the original came; seconds */
+	int64_t until;			/* delayed mail is tried until then; 0: this is no notice of delay but the end */
 	int zone;			/* minutes east */
 	const struct report_recipient *recipients;
 	size_t recipient_count;

@@ -79,6 +79,32 @@ static bool assemble_device(struct draft *d, struct draft_block *b)
 	return trust_add_device(d->config->trust, device, d->path, draft_line(d, b, "sender"), d->fault);
 }
 
+/* A device that reads no mail of its own: who gets what comes back. */
+static bool assemble_owners(struct draft *d)
+{
+	struct relay_settings *r = &d->config->relay;
+	struct draft_block *b;
+	unsigned count = 0;
+
+	for (b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE))
+		count += b->device->owner[0] != '\0';
+	if (!count)
+		return true;
+	r->owners = calloc(count, sizeof(r->owners[0]));
+	if (!r->owners)
+		return fault_set(d->fault, STATUS_TEMPORARY, "out of memory");
+	for (b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE)) {
+		struct relay_owner *o = &r->owners[r->owner_count];
+
+		if (!b->device->owner[0])
+			continue;
+		slice_copy(slice_of(b->name), o->device, sizeof(o->device));
+		slice_copy(slice_of(b->device->owner), o->address, sizeof(o->address));
+		r->owner_count++;
+	}
+	return true;
+}
+
 static bool assemble_hosts(struct draft *d)
 {
 	struct draft_block *b;
@@ -155,7 +181,7 @@ static bool assemble_trust(struct draft *d)
 		return false;
 	if (!d->accounts)
 		return true;
-	return assemble_aliases(d) && assemble_hosts(d) && assemble_accounts(d);
+	return assemble_aliases(d) && assemble_hosts(d) && assemble_owners(d) && assemble_accounts(d);
 }
 
 static bool same_endpoint(const struct ingest_listen *l, const struct setting_endpoint *e)

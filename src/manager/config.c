@@ -322,6 +322,7 @@ void config_free(struct config *c)
 	if (c->relay.routes)
 		secret_wipe(c->relay.routes, c->relay.route_count * sizeof(c->relay.routes[0]));
 	free(c->relay.routes);
+	free(c->relay.owners);
 	trust_free(c->trust);
 	if (c->keyring)
 		secret_wipe(c->keyring, sizeof(*c->keyring));

@@ -37,7 +37,7 @@ struct draft_listen {
 
 struct draft_device {
 	struct trust_device device;
-	char sender[ADDRESS_MAX + 1];
+	char sender[ADDRESS_MAX + 1], owner[ADDRESS_MAX + 1];
 };
 
 enum draft_credentials { CREDENTIALS_STORED, CREDENTIALS_SENDER, CREDENTIALS_CLIENT };

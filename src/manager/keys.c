@@ -222,6 +222,7 @@ static const struct setting_row stamp_rows[] = {
 static const struct setting_row device_rows[] = {
 	{ "ip", NULL, KIND_NETWORKS, SETTING_REQUIRED, FIELD(struct draft_device, device.from), .min = 1 },
 	{ "sender", NULL, KIND_TEXT, SETTING_REQUIRED, FIELD(struct draft_device, sender), .check = check_address },
+	{ "owner", "", KIND_TEXT, 0, FIELD(struct draft_device, owner), .check = check_address },
 	{ "recipients", "any", KIND_WORD, 0, FIELD(struct draft_device, device.local_only), .words = recipients },
 	{ "rewrite_from", "no", KIND_WORD, 0, FIELD(struct draft_device, device.rewrite_from), .words = yes_no },
 	{ .key = NULL }
@@ -280,6 +281,7 @@ _Static_assert(sizeof(relay_rows) / sizeof(relay_rows[0]) <= DRAFT_KEYS_MAX, "li
 static const struct setting_row return_rows[] = {
 	{ "from", NULL, KIND_TEXT, 0, FIELD(struct config, relay.return_from), .check = check_address },
 	{ "envelope", "auto", KIND_WORD, 0, FIELD(struct config, relay.return_envelope), .words = envelopes },
+	{ "delay_notice", "0", KIND_TIME, 0, FIELD(struct config, relay.delay_notice), .min = 0, .max = 30 * DAY },
 	{ "language", "ja+en", KIND_WORD, 0, FIELD(struct config, relay.return_languages), .words = languages },
 	{ .key = NULL }
 };

@@ -215,7 +215,7 @@ static void put_pending(const struct spool_message *m, bool json, struct buffer 
 	unsigned n = 0;
 
 	for (size_t i = 0; envelope_next(&rest, &to) && i < m->states.len; i++) {
-		if (m->states.at[i] != RECIPIENT_PENDING)
+		if (!recipient_is_pending(m->states.at[i]))
 			continue;
 		if (buffer_room(out) < LISTING_PIECE_MAX / 4) {
 			buffer_put_text(out, json ? "" : " ...");
@@ -238,7 +238,8 @@ static void put_entry_json(const struct control_house *h, const struct spool_ent
 	json_text(out, m->envelope.sender);
 	buffer_put_text(out, ",\"account\":");
 	json_text(out, m->envelope.account);
-	buffer_putf(out, ",\"waits_for\":\"%s\"", relay_wait_name(relay_waits_for(h->relay, e, m)));
+	buffer_putf(out, ",\"waits_for\":\"%s\",\"parked\":%s", relay_wait_name(relay_waits_for(h->relay, e, m)),
+		    relay_is_parked(m) ? "true" : "false");
 	buffer_put_text(out, ",\"last_reply\":");
 	json_text(out, shown(m->last_reply));
 	buffer_put_text(out, ",\"recipients\":[");
@@ -255,6 +256,8 @@ static void put_entry_text(const struct control_house *h, const struct spool_ent
 		    e->attempts);
 	if (e->taken)
 		buffer_put_text(out, "being sent");
+	else if (relay_is_parked(m) && seconds_until(h, e))
+		buffer_putf(out, "parked, dropped in %" PRId64 " s", seconds_until(h, e));
 	else if (wait != WAIT_NOT)
 		buffer_putf(out, "%s", wait_words[wait]);
 	else
@@ -288,6 +291,40 @@ void listing_queue_entry(const struct control_house *h, const struct spool_entry
 	unload(&l);
 }
 
+static void put_duration(struct buffer *out, int64_t ms)
+{
+	static const struct { int64_t ms; char letter; } units[] = {
+		{ 86400000, 'd' }, { 3600000, 'h' }, { 60000, 'm' }, { 1000, 's' }
+	};
+	size_t i = 0;
+
+	while (i < 3 && ms % units[i].ms != 0)
+		i++;
+	buffer_putf(out, "%" PRId64 "%c", ms / units[i].ms, units[i].letter);
+}
+
+/* When it is tried, how long is waited after each further failure, and when it is given up. */
+static void put_schedule(const struct control_house *h, const struct spool_entry *e, const struct spool_message *m,
+			 struct buffer *out)
+{
+	const struct relay_settings *s = relay_settings_now(h->relay);
+	uint32_t first;
+	char when[32];
+
+	if (!s || relay_is_parked(m))
+		return;
+	if (!e->taken)
+		buffer_putf(out, "  next attempt %s", time_text(clock_wall() + seconds_until(h, e), when));
+	else
+		buffer_put_text(out, "  being sent");
+	first = e->attempts < s->retry_count ? e->attempts : s->retry_count - 1;
+	for (uint32_t i = first; i < s->retry_count; i++) {
+		buffer_put_text(out, i == first ? "; after failures again in " : ", ");
+		put_duration(out, s->retry[i]);
+	}
+	buffer_putf(out, "\n  given up %s\n", time_text(e->arrived + s->expire / 1000, when));
+}
+
 int listing_message(const struct control_house *h, uint64_t id, struct buffer *out)
 {
 	const struct spool_entry *e = spool_find(h->spool, id);
@@ -307,6 +344,7 @@ int listing_message(const struct control_house *h, uint64_t id, struct buffer *o
 	buffer_put_text(out, ", Message-ID ");
 	put_tame(out, l.message.envelope.message_id);
 	buffer_put_text(out, "\n");
+	put_schedule(h, e, &l.message, out);
 	rest = l.message.envelope.recipients;
 	for (size_t i = 0; envelope_next(&rest, &to) && i < l.message.states.len; i++) {
 		char state = l.message.states.at[i];
@@ -318,7 +356,8 @@ int listing_message(const struct control_house *h, uint64_t id, struct buffer *o
 		buffer_put_text(out, "  ");
 		put_address(out, to);
 		buffer_putf(out, " %s\n", state == RECIPIENT_DELIVERED ? "delivered" :
-			    state == RECIPIENT_FAILED ? "failed" : "pending");
+			    state == RECIPIENT_FAILED ? "failed" :
+			    state == RECIPIENT_TOLD ? "pending, sender told" : "pending");
 	}
 	unload(&l);
 	return 0;

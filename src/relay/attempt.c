@@ -40,6 +40,9 @@ static bool list_recipients(struct attempt *a)
 		if (!envelope_next(&rest, &a->recipients[i].address))
 			return false;
 		a->recipients[i].state = (uint8_t)a->message.states.at[i];
+		a->recipients[i].told = a->recipients[i].state == RECIPIENT_TOLD;
+		if (a->recipients[i].told)
+			a->recipients[i].state = RECIPIENT_PENDING;
 	}
 	return true;
 }
@@ -161,28 +164,49 @@ struct slice attempt_sender(const struct attempt *a, const struct relay_settings
 	return a->null_refused ? slice_of(s->return_from) : a->message.envelope.sender;
 }
 
-static void keep_words(struct attempt *a, struct attempt_recipient *r, struct slice words)
+/* Most recipients are told the same: the same words are kept once. */
+static void keep(struct attempt *a, struct slice words, uint32_t *at, uint16_t *len)
 {
 	struct slice part = slice_first(words, sizeof(a->words) - a->words_len);
 
-	/* Most recipients are told the same: the same words are kept once. */
 	if (a->words_len >= words.len && words.len &&
 	    !memcmp(a->words + a->words_len - words.len, words.at, words.len)) {
-		r->words_at = (uint32_t)(a->words_len - words.len);
-		r->words_len = (uint16_t)words.len;
+		*at = (uint32_t)(a->words_len - words.len);
+		*len = (uint16_t)words.len;
 		return;
 	}
 	if (part.len)
 		memcpy(a->words + a->words_len, part.at, part.len);
-	r->words_at = (uint32_t)a->words_len;
-	r->words_len = (uint16_t)part.len;
+	*at = (uint32_t)a->words_len;
+	*len = (uint16_t)part.len;
 	a->words_len += part.len;
 }
 
-/*
- * What a reply means for a recipient. 530, 534, 535 and 538 are about our login and not about the mail:
- * never a bounce (R42, lesson 26).
- */
+static void keep_words(struct attempt *a, struct attempt_recipient *r, struct slice words)
+{
+	keep(a, words, &r->words_at, &r->words_len);
+}
+
+void attempt_group_host(struct attempt *a, const char *host)
+{
+	struct attempt_recipient *first = NULL;
+
+	slice_copy(slice_of(host), a->remote, sizeof(a->remote));
+	for (unsigned g = 0; g < a->group_count; g++) {
+		struct attempt_recipient *r = &a->recipients[a->group_index[g]];
+
+		if (!r->tried || !r->code)
+			continue;
+		if (!first) {
+			first = r;
+			keep(a, slice_of(a->remote), &r->remote_at, &r->remote_len);
+		}
+		r->remote_at = first->remote_at;
+		r->remote_len = first->remote_len;
+	}
+}
+
+/* What a reply means for a recipient. */
 static enum recipient_state state_of(unsigned code)
 {
 	if (code / 100 == 2)
@@ -256,8 +280,9 @@ bool attempt_login_refused(const struct attempt *a, struct slice *words)
 	return refused;
 }
 
-void attempt_give_up(struct attempt *a)
+void attempt_give_up(struct attempt *a, bool by_hand)
 {
+	a->withdrawn = by_hand;
 	for (unsigned i = 0; i < a->count; i++) {
 		struct attempt_recipient *r = &a->recipients[i];
 
@@ -273,6 +298,11 @@ void attempt_give_up(struct attempt *a)
 struct slice attempt_words(const struct attempt *a, const struct attempt_recipient *r)
 {
 	return slice_bytes(a->words + r->words_at, r->words_len);
+}
+
+struct slice attempt_remote(const struct attempt *a, const struct attempt_recipient *r)
+{
+	return slice_bytes(a->words + r->remote_at, r->remote_len);
 }
 
 unsigned attempt_count(const struct attempt *a, enum recipient_state state)

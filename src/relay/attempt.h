@@ -14,10 +14,13 @@ struct attempt_recipient {
 	struct slice address;
 	uint16_t code;			/* of the decisive reply; 0: none came */
 	uint16_t words_len;
+	uint16_t remote_len;
 	uint32_t words_at;		/* of the reply's text in `words` */
+	uint32_t remote_at;		/* likewise, of the host that said so */
 	uint8_t state;			/* enum recipient_state */
 	bool tried, in_group, expired;
 	bool again;			/* the group's verdict is not for it: it goes once more, see attempt_recipient_again */
+	bool told;			/* pending, and the sender knows that it is late */
 	bool skipped;			/* tried, but only for form: its route couldn't be used */
 };
 
@@ -40,6 +43,9 @@ struct attempt {
 	char route_name[64];		/* likewise, for the log: settings may be replaced meanwhile */
 	bool null_refused;		/* [return] envelope = auto: the upstream refuses <>, the address is used */
 	bool carried;			/* some courier had it: not just put off because its route is down */
+	bool withdrawn;			/* given up by hand */
+	bool notice;			/* its return mail says that it is late, not that it failed */
+	bool parked;			/* it has failed and can't be returned */
 	int64_t not_before;		/* monotonic ms: its route isn't tried before; 0: as [queue] retry says */
 	bool in_doubt;			/* the dot was sent to `remote`, and no verdict came */
 	char only_host[HOST_MAX + 1];	/* the host that may have it already; empty: any of the route's */
@@ -49,7 +55,7 @@ struct attempt {
 	bool flowing;			/* direct: 354 came, content may have left */
 	int64_t give_up_at;		/* direct, monotonic ms: not flowing by then, it is given back */
 	struct passage *passage;	/* direct: the client's side of it; NULL when the client has gone */
-	char remote[HOST_MAX + 1];	/* who said the words, for the return mail */
+	char remote[HOST_MAX + 1];	/* the host of the last group */
 	char words[SMTP_REPLY_TEXT_MAX * 24];	/* replies' texts, as far as they fit */
 	size_t words_len;
 };
@@ -77,6 +83,8 @@ void attempt_recipient_again(struct attempt *a, unsigned i);
  * without a reply (connection lost, time-out): tried again.
  */
 void attempt_group_verdict(struct attempt *a, unsigned code, struct slice words, bool all);
+/* The host that the group has been tried at. */
+void attempt_group_host(struct attempt *a, const char *host);
 /* The group's route can't be used now: nothing is known of its recipients. */
 void attempt_skip_group(struct attempt *a, struct slice why);
 /* Somebody has put off a recipient: the message waits as [queue] retry says. */
@@ -84,9 +92,11 @@ bool attempt_was_deferred(const struct attempt *a);
 /* Nothing but refusals of our login was said about the group (530 and its kin); its words in *words. */
 bool attempt_login_refused(const struct attempt *a, struct slice *words);
 /* All pending recipients failed for good: expired, or given up by hand. */
-void attempt_give_up(struct attempt *a);
+void attempt_give_up(struct attempt *a, bool by_hand);
 
 struct slice attempt_words(const struct attempt *a, const struct attempt_recipient *r);
+/* The host that said them; empty: none did. */
+struct slice attempt_remote(const struct attempt *a, const struct attempt_recipient *r);
 unsigned attempt_count(const struct attempt *a, enum recipient_state state);
 /* Permanent failures may become return mail: there is a sender, and it is no machine's (R49). */
 bool attempt_returnable(const struct attempt *a);

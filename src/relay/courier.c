@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "relay/login.h"
 #include "relay/denial.h"
 #include "relay/prove.h"
 
@@ -140,7 +141,7 @@ static void group_done(struct courier *c)
 
 	c->messages++;
 	a->in_doubt = smtp_client_in_doubt(&c->smtp);
-	slice_copy(slice_of(courier_host(c)), a->remote, sizeof(a->remote));
+	attempt_group_host(a, courier_host(c));
 	c->house->calls.done(c->relay, c, a);
 }
 
@@ -293,14 +294,33 @@ static bool on_ready(struct courier *c)
 	return c->stage != COURIER_IDLE;
 }
 
-/* [return] envelope = auto: an upstream that refuses <> gets the return address instead (R48). */
-static bool null_was_refused(const struct courier *c, const struct smtp_client_event *e)
+/*
+ * [return] envelope = auto: an upstream that refuses <> gets the return address instead (R48). Not only MAIL may say so: others look
+ * at the sender when RCPT comes, or after the final dot. What is clearly about something else is no reason.
+ */
+static bool refuses_null(const struct courier *c, enum smtp_client_stage stage, const struct smtp_upstream_reply *reply)
 {
+	static const char *const senders[] = { "5.0.0", "5.7.", "5.1.7", "5.1.8" };	/* 5.0.0: no status was given */
 	const struct attempt *a = c->attempt;
+	struct slice status;
 
-	return e->stage == STAGE_MAIL && e->reply->code / 100 == 5 && a->message.envelope.is_return &&
-	       !a->message.envelope.sender.len && !a->null_refused &&
-	       c->settings->return_envelope == RETURN_AUTO && c->settings->return_from[0];
+	if (reply->code / 100 != 5 || login_is_code(reply->code) || !a->message.envelope.is_return ||
+	    attempt_sender(a, c->settings).len || c->settings->return_envelope != RETURN_AUTO || !c->settings->return_from[0])
+		return false;
+	status = report_status(reply->code, upstream_text(reply));
+	for (unsigned i = 0; i < sizeof(senders) / sizeof(senders[0]); i++)
+		if (slice_starts(status, slice_of(senders[i])))
+			return true;
+	return stage == STAGE_MAIL;
+}
+
+/* READY follows, and sends it again; over another connection where this one may bear no more. */
+static void use_address(struct courier *c)
+{
+	log_line(SEVERITY_NOTICE, "relay %s: %s refuses <>, the return address is used", route_name(route_of(c)), c->address);
+	c->attempt->null_refused = true;
+	if (is_used_up(c))
+		group_done(c);
 }
 
 /*
@@ -351,13 +371,12 @@ static void on_recipient(struct courier *c, const struct smtp_client_event *e)
 {
 	char text[FAULT_MAX];
 
-	if (!door_is_shut(c, e))
-		attempt_recipient_reply(c->attempt, e->recipient, e->reply->code,
-					slice_bytes(e->reply->text, e->reply->len));
-	else if (knock_again(c, e))
+	if (door_is_shut(c, e) && knock_again(c, e))
 		attempt_recipient_again(c->attempt, e->recipient);
-	else
+	else if (door_is_shut(c, e))
 		attempt_recipient_reply(c->attempt, e->recipient, 0, denied_words(c, e, text));
+	else if (!refuses_null(c, STAGE_RCPT, e->reply))
+		attempt_recipient_reply(c->attempt, e->recipient, e->reply->code, upstream_text(e->reply));
 }
 
 /* MAIL was refused, and no recipient asked. */
@@ -375,16 +394,14 @@ static bool on_sender_denied(struct courier *c, const struct smtp_client_event *
 
 static void on_sent(struct courier *c, const struct smtp_client_event *e)
 {
-	struct slice words = slice_bytes(e->reply->text, e->reply->len);
-
-	if (null_was_refused(c, e)) {
-		c->attempt->null_refused = true;	/* READY follows, and sends it again */
+	if (!door_is_shut(c, e) && refuses_null(c, e->stage, e->reply)) {
+		use_address(c);
 		return;
 	}
 	if (on_sender_denied(c, e))
 		return;
 	if (e->stage != STAGE_RCPT)
-		attempt_group_verdict(c->attempt, e->reply->code, words, e->stage == STAGE_MAIL);
+		attempt_group_verdict(c->attempt, e->reply->code, upstream_text(e->reply), e->stage == STAGE_MAIL);
 	group_done(c);
 }
 

@@ -39,11 +39,16 @@ struct relay {
 	unsigned open;			/* couriers */
 	bool closing, scheduling, wake;
 	int64_t next_sweep;
+	uint64_t swept;			/* id of the last message looked at in a sweep under way; 0: none is */
+	int64_t sweep_began, sweep_before;	/* monotonic ms: this one, and the one before; 0: none yet */
 	int64_t clock_offset;		/* wall less monotonic, s, at the last look */
 	int64_t clock_step, clock_stepped_at;	/* s forward, and from which wall time; 0: never */
 	struct doubts doubts;
 	struct relay_counters counters;
 };
+
+/* How the last words of a parked message begin. No upstream's do: theirs begin with the code. */
+#define PARKED_WORDS	"parked: "
 
 static inline int64_t relay_now(const struct relay *r)
 {
@@ -82,6 +87,15 @@ void direct_expire(struct relay *r);
 /* Its recipients have been tried, or it could not be brought. Ends the attempt. */
 void direct_done(struct relay *r, struct attempt *a);
 
+/* age.c */
+
+/* Once a turn. */
+void age_watch(struct relay *r);
+/* Seconds since a mail arrived; 0 when nobody knows. */
+int64_t age_of(const struct relay *r, int64_t arrived);
+/* [queue] expire. */
+bool age_is_over(const struct relay *r, int64_t arrived);
+
 /* schedule.c */
 
 /* To a courier of its route, idle or new; false when there is none to be had now. */
@@ -114,12 +128,14 @@ void answer_missed(struct passage *p, const char *why);
 
 /* outcome.c */
 
+/* Its sender is to be told now that it is late ([return] delay_notice). */
+bool outcome_is_late(const struct relay *r, const struct attempt *a);
 /* The log's lines for the group that has just been tried at `address`. */
 void outcome_log(struct relay *r, const struct attempt *a, const char *address);
-/* All that were pending have been tried: records it, makes return mail of what failed for good. Ends the attempt. */
+/* All that were pending have been tried: records it, makes return mail of what failed for good, or is late. Ends the attempt. */
 void outcome_finish(struct relay *r, struct attempt *a);
-/* The message's time is over: the same, with all that is pending failed. */
-void outcome_expire(struct relay *r, struct attempt *a);
+/* The message's time is over, or it is taken back by hand: the same, with all that is pending failed. */
+void outcome_expire(struct relay *r, struct attempt *a, bool by_hand);
 /* A taken message leaves the queue, unread and untold: removed by hand, or damaged and over its time. 0 or -errno. */
 int outcome_drop(struct relay *r, const struct spool_entry *e);
 /* Records it as it is. Ends the attempt. */

@@ -20,7 +20,7 @@ static void log_recipient(const struct attempt *a, const struct attempt_recipien
 
 	record_start(&line, "delivery");
 	record_word(&line, "id", a->id_text);
-	record_word(&line, "status", to->expired ? "expired" : names[delivered + 2 * failed]);
+	record_word(&line, "status", !to->expired ? names[delivered + 2 * failed] : a->withdrawn ? "withdrawn" : "expired");
 	record_number(&line, "code", to->code);
 	record_number(&line, "tries", a->tries + 1);
 	record_number(&line, "age", age < 0 ? 0 : age);
@@ -48,12 +48,23 @@ void outcome_log(struct relay *r, const struct attempt *a, const char *address)
 	}
 }
 
-static struct slice last_words(const struct attempt *a)
+/* What is shown and, at the end, returned: the words of a pending recipient, else those of the attempt before. */
+static void put_last_words(struct buffer *out, const struct attempt *a)
 {
-	for (unsigned i = 0; i < a->count; i++)
-		if (a->recipients[i].state == RECIPIENT_PENDING && a->recipients[i].words_len)
-			return attempt_words(a, &a->recipients[i]);
-	return slice_of("");
+	const struct attempt_recipient *to = a->recipients, *end = to + a->count;
+
+	while (to < end && (to->state != RECIPIENT_PENDING || !to->words_len))
+		to++;
+	if (a->parked)
+		buffer_put_text(out, PARKED_WORDS);
+	if (to < end && to->code)
+		buffer_putf(out, "%u ", (unsigned)to->code);
+	buffer_put(out, slice_first(to < end ? attempt_words(a, to) : a->message.last_reply, buffer_room(out)));
+}
+
+static char state_on_disk(const struct attempt_recipient *to)
+{
+	return to->state == RECIPIENT_PENDING && to->told ? RECIPIENT_TOLD : (char)to->state;
 }
 
 void outcome_record(struct relay *r, struct attempt *a)
@@ -61,17 +72,21 @@ void outcome_record(struct relay *r, struct attempt *a)
 	char *states = malloc(a->count);
 	int64_t at = a->not_before ? a->not_before : relay_now(r) + relay_delay(r->settings, a->tries);
 	int result = -ENOMEM;
+	char words[SMTP_REPLY_TEXT_MAX];
+	struct buffer last;
 
 	if (a->direct) {
 		free(states);
 		answer_client(r, a);
 		return;
 	}
+	buffer_init(&last, words, sizeof(words));
+	put_last_words(&last, a);
 	for (unsigned i = 0; states && i < a->count; i++)
-		states[i] = (char)a->recipients[i].state;
+		states[i] = state_on_disk(&a->recipients[i]);
 	if (states)
 		result = spool_outcome(r->house.spool, a->id, slice_bytes(states, a->count),
-				       clock_wall() + (at - relay_now(r)) / 1000, at, last_words(a));
+				       clock_wall() + (at - relay_now(r)) / 1000, at, buffer_bytes(&last));
 	if (result) {
 		log_line(SEVERITY_ERR, "message %s: its outcome could not be recorded (%s); it may be sent again",
 			 a->id_text, strerror(-result));
@@ -109,6 +124,24 @@ static void take_back_failures(struct attempt *a)
 			a->recipients[i].state = RECIPIENT_PENDING;
 }
 
+static void note_told(struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		a->recipients[i].told = true;
+}
+
+static void log_return(struct relay *r, const struct attempt *a)
+{
+	char id[SPOOL_ID_TEXT];
+
+	spool_id_text(a->keeping.writer.id, id);
+	if (a->notice)
+		log_line(SEVERITY_INFO, "delay-notice id=%s of=%s", id, a->id_text);
+	else
+		log_line(SEVERITY_INFO, "return id=%s of=%s", id, a->id_text);
+	r->counters.returned += !a->notice;
+}
+
 static void returned(struct keeping *k, int result)
 {
 	struct attempt *a = (struct attempt *)k;
@@ -118,20 +151,21 @@ static void returned(struct keeping *k, int result)
 	while (*link != a)
 		link = &(*link)->next;
 	*link = a->next;
-	if (result) {
+	if (result)
 		log_line(SEVERITY_ERR, "message %s: no return mail could be made: %s", a->id_text, strerror(-result));
+	else
+		log_return(r, a);
+	if (a->notice && !result)
+		note_told(a);
+	else if (result)
 		take_back_failures(a);
-	} else {
-		char id[SPOOL_ID_TEXT];
-
-		spool_id_text(k->writer.id, id);
-		log_line(SEVERITY_INFO, "return id=%s of=%s", id, a->id_text);
-		r->counters.returned++;
-	}
 	outcome_record(r, a);
 }
 
-/* Nobody to tell (R49): kept for a person to look at until it expires, then dropped with a last line. */
+/*
+ * Nobody to tell (R49): kept for a person to look at until it expires, then dropped with a last line. While other recipients of the
+ * mail are pending it stays in their schedule.
+ */
 static void park(struct relay *r, struct attempt *a)
 {
 	struct record line;
@@ -139,6 +173,11 @@ static void park(struct relay *r, struct attempt *a)
 
 	for (unsigned i = 0; i < a->count; i++)
 		over |= a->recipients[i].expired;
+	if (!over && attempt_count(a, RECIPIENT_PENDING)) {
+		take_back_failures(a);
+		outcome_record(r, a);
+		return;
+	}
 	record_start(&line, over ? "dropped" : "parked");
 	record_word(&line, "id", a->id_text);
 	record_word(&line, "reason", a->message.envelope.is_return ? "return-mail" :
@@ -147,6 +186,7 @@ static void park(struct relay *r, struct attempt *a)
 	record_text(&line, "from", a->message.envelope.sender);
 	log_record(over ? SEVERITY_ERR : SEVERITY_WARNING, &line);
 	if (!over) {
+		a->parked = true;
 		take_back_failures(a);
 		a->not_before = relay_now(r) + r->settings->expire + PARKED_EXTRA_MS;
 	}
@@ -162,28 +202,47 @@ static unsigned new_failures(const struct attempt *a)
 	return n;
 }
 
-void outcome_finish(struct relay *r, struct attempt *a)
+static bool can_return(const struct relay *r, const struct attempt *a)
 {
-	int result;
+	return attempt_returnable(a) && r->settings->return_from[0];
+}
 
-	if (!new_failures(a)) {
-		outcome_record(r, a);
-		return;
-	}
-	if (!attempt_returnable(a) || !r->settings->return_from[0]) {
-		park(r, a);
-		return;
-	}
-	result = returns_make(a, r->settings, r->keeper, returned);
+bool outcome_is_late(const struct relay *r, const struct attempt *a)
+{
+	int64_t late = r->settings->delay_notice;
+	unsigned untold = 0;
+
+	for (unsigned i = 0; i < a->count; i++)
+		untold += a->recipients[i].state == RECIPIENT_PENDING && !a->recipients[i].told;
+	return late && untold && !a->direct && can_return(r, a) && age_of(r, a->message.envelope.arrived) * 1000 >= late;
+}
+
+static void tell_sender(struct relay *r, struct attempt *a)
+{
+	int result = returns_make(a, r->settings, r->keeper, returned);
+
 	a->next = r->returning;
 	r->returning = a;
 	if (result)
 		returned(&a->keeping, result);
 }
 
-void outcome_expire(struct relay *r, struct attempt *a)
+void outcome_finish(struct relay *r, struct attempt *a)
 {
-	attempt_give_up(a);
+	bool failed = new_failures(a) > 0;
+
+	a->notice = !failed && outcome_is_late(r, a);
+	if (failed && !can_return(r, a))
+		park(r, a);
+	else if (failed || a->notice)
+		tell_sender(r, a);
+	else
+		outcome_record(r, a);
+}
+
+void outcome_expire(struct relay *r, struct attempt *a, bool by_hand)
+{
+	attempt_give_up(a, by_hand);
 	for (unsigned i = 0; i < a->count; i++)
 		if (a->recipients[i].expired)
 			log_recipient(a, &a->recipients[i], "");

@@ -345,6 +345,7 @@ bool relay_apply(struct relay *r, struct relay_settings *settings)
 	free_states(r->states, relay_route_count(r));
 	r->states = states;
 	r->settings = settings;
+	r->sweep_began = r->next_sweep = 0;	/* delay_notice may be another */
 	for (struct courier *c = r->couriers; c; c = c->next)
 		if (!is_current(r, c))
 			courier_quit(c);
@@ -427,7 +428,7 @@ static int first_route(const struct relay *r, const struct spool_message *m)
 	int route = -1;
 
 	for (size_t i = 0; route < 0 && envelope_next(&rest, &to) && i < m->states.len; i++)
-		if (m->states.at[i] == RECIPIENT_PENDING)
+		if (recipient_is_pending(m->states.at[i]))
 			route = route_find(r->settings, m->envelope.sender, to);
 	return route;
 }
@@ -441,6 +442,16 @@ enum relay_wait relay_waits_for(const struct relay *r, const struct spool_entry 
 	if (e->next_attempt > relay_now(r) && (wait != WAIT_RATE || e->next_attempt > r->states[route].line))
 		return WAIT_NOT;
 	return wait;
+}
+
+bool relay_is_parked(const struct spool_message *m)
+{
+	return slice_starts(m->last_reply, SLICE_OF(PARKED_WORDS));
+}
+
+const struct relay_settings *relay_settings_now(const struct relay *r)
+{
+	return r->settings;
 }
 
 int relay_give_up(struct relay *r, uint64_t id, bool return_it)
@@ -466,6 +477,6 @@ int relay_give_up(struct relay *r, uint64_t id, bool return_it)
 		schedule_put_off(r, a, relay_now(r));
 		return -EPERM;
 	}
-	outcome_expire(r, a);
+	outcome_expire(r, a, true);
 	return 0;
 }

@@ -57,6 +57,11 @@ void relay_status(const struct relay *r, unsigned route, struct relay_status *ou
 /* What a queued message waits for beside its own time: the route of its first pending recipient is looked at. */
 enum relay_wait relay_waits_for(const struct relay *r, const struct spool_entry *e, const struct spool_message *m);
 
+/* It has failed and can't be returned: kept for a person to look at (R49). */
+bool relay_is_parked(const struct spool_message *m);
+/* Those in force: for the schedule of `queue show`. */
+const struct relay_settings *relay_settings_now(const struct relay *r);
+
 /* Makes return mail of a queued message at once (queue return), or drops it (queue remove). 0 or -errno (-EBUSY: being
  * sent; -EPERM: there is nobody to return it to). */
 int relay_give_up(struct relay *r, uint64_t id, bool return_it);

@@ -72,42 +72,86 @@ static struct slice header_of(const struct attempt *a, struct spool *s, char *me
 	return text;
 }
 
-static unsigned list_failed(const struct attempt *a, struct report_recipient *out)
+static enum report_cause cause_of(const struct attempt *a, const struct attempt_recipient *r)
+{
+	if (a->notice)
+		return REPORT_DELAYED;
+	if (!r->expired)
+		return REPORT_REFUSED;
+	return a->withdrawn ? REPORT_WITHDRAWN : REPORT_EXPIRED;
+}
+
+/* RFC 3463. What is late by a refused login (5xx) or without an answer has no code of a server's that would fit. */
+static struct slice status_of(const struct attempt *a, const struct attempt_recipient *r)
+{
+	switch (cause_of(a, r)) {
+	case REPORT_EXPIRED:
+		return SLICE_OF("4.4.7");
+	case REPORT_WITHDRAWN:
+		return SLICE_OF("5.0.0");
+	case REPORT_DELAYED:
+		return r->code / 100 == 4 ? report_status(r->code, attempt_words(a, r)) : SLICE_OF("4.4.1");
+	case REPORT_REFUSED:
+		break;
+	}
+	return report_status(r->code, attempt_words(a, r));
+}
+
+static bool is_told(const struct attempt *a, const struct attempt_recipient *r)
+{
+	return a->notice ? r->state == RECIPIENT_PENDING && !r->told : r->tried && r->state == RECIPIENT_FAILED;
+}
+
+static unsigned list_recipients(const struct attempt *a, struct report_recipient *out)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < a->count; i++) {
 		const struct attempt_recipient *r = &a->recipients[i];
 
-		if (!r->tried || r->state != RECIPIENT_FAILED)
+		if (!is_told(a, r))
 			continue;
 		out[n++] = (struct report_recipient){
 			.address = r->address,
-			.status = r->expired ? SLICE_OF("4.4.7") : report_status(r->code, attempt_words(a, r)),
-			.diagnostic = attempt_words(a, r),
-			.remote = slice_of(a->remote),
-			.cause = r->expired ? REPORT_EXPIRED : REPORT_REFUSED,
+			.status = status_of(a, r),
+			.code = r->code,
+			.diagnostic = r->words_len ? attempt_words(a, r) : a->message.last_reply,
+			.remote = attempt_remote(a, r),
+			.cause = cause_of(a, r),
 		};
 	}
 	return n;
 }
 
+/* A device reads no mail: its owner does. */
+static struct slice reader_of(const struct attempt *a, const struct relay_settings *s)
+{
+	const struct envelope *e = &a->message.envelope;
+
+	for (unsigned i = 0; i < s->owner_count && slice_equal(e->trust, SLICE_OF("device")); i++)
+		if (slice_equal(e->account, slice_of(s->owners[i].device)))
+			return slice_of(s->owners[i].address);
+	return e->sender;
+}
+
 static int write_report(const struct attempt *a, const struct relay_settings *s, struct writing *w,
-			struct report_recipient *failed)
+			struct report_recipient *recipients)
 {
 	char id[SPOOL_ID_TEXT], header[HEADER_SHOWN];
 	struct report r = {
 		.from = slice_of(s->return_from),
-		.to = a->message.envelope.sender,
+		.to = reader_of(a, s),
 		.hostname = slice_of(s->hostname),
 		.original_id = slice_of(a->id_text),
 		.languages = s->return_languages,
 		.wall = clock_wall(),
 		.arrived = a->message.envelope.arrived,
-		.recipients = failed,
-		.recipient_count = list_failed(a, failed),
+		.recipients = recipients,
+		.recipient_count = list_recipients(a, recipients),
 	};
 
+	if (a->notice)
+		r.until = r.arrived + s->expire / 1000;
 	spool_id_text(w->writer->id, id);
 	r.id = slice_of(id);
 	r.zone = clock_zone(r.wall);
@@ -131,7 +175,7 @@ static int commit(struct attempt *a, const struct relay_settings *s, struct keep
 	};
 
 	buffer_init(&line, to, sizeof(to));
-	buffer_put(&line, a->message.envelope.sender);
+	buffer_put(&line, reader_of(a, s));
 	buffer_put_text(&line, "\n");
 	e.recipients = buffer_bytes(&line);
 	buffer_init(&text, memory, sizeof(memory));
@@ -143,19 +187,19 @@ static int commit(struct attempt *a, const struct relay_settings *s, struct keep
 int returns_make(struct attempt *a, const struct relay_settings *s, struct keeper *k,
 		 void (*done)(struct keeping *k, int result))
 {
-	struct report_recipient *failed = calloc(a->count, sizeof(*failed));
+	struct report_recipient *recipients = calloc(a->count, sizeof(*recipients));
 	void *chunk = malloc(CHUNK_SIZE);
 	struct writing w = { .spool = keeper_spool(k), .writer = &a->keeping.writer };
 	int result = -ENOMEM;
 
-	if (!failed || !chunk)
+	if (!recipients || !chunk)
 		goto out;
 	buffer_init(&w.chunk, chunk, CHUNK_SIZE);
 	w.writer->is_return = true;	/* may use the spool's reserve */
 	result = spool_begin(w.spool, w.writer, 0);
 	if (result)
 		goto out;
-	result = write_report(a, s, &w, failed);
+	result = write_report(a, s, &w, recipients);
 	a->keeping.done = done;
 	if (!result)
 		result = commit(a, s, k);
@@ -163,6 +207,6 @@ int returns_make(struct attempt *a, const struct relay_settings *s, struct keepe
 		spool_abort(w.spool, w.writer);
 out:
 	free(chunk);
-	free(failed);
+	free(recipients);
 	return result;
 }

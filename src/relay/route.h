@@ -65,6 +65,11 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char senders[DOMAINS_MAX][ADDRESS_MAX + 1];
 };
 
+struct relay_owner {			/* who gets the return mail of a [device NAME] */
+	char device[64];
+	char address[ADDRESS_MAX + 1];
+};
+
 /* The relay's share of the configuration. */
 struct relay_settings {
 	char hostname[HOST_MAX + 1];
@@ -76,6 +81,9 @@ struct relay_settings {
 	char return_from[ADDRESS_MAX + 1];	/* empty: return mail is parked and logged */
 	uint8_t return_envelope;		/* enum return_envelope */
 	unsigned return_languages;		/* enum report_language */
+	int64_t delay_notice;			/* ms: mail that is older is told to its sender as late; 0: never */
+	unsigned owner_count;
+	struct relay_owner *owners;
 	unsigned users;				/* couriers that hold these settings */
 };
 

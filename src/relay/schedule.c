@@ -17,11 +17,10 @@
 #define LATER_MS	1000
 /* One that the disk gives back damaged is looked at again: an operator may have repaired the disk. */
 #define DAMAGED_MS	(60 * 60 * 1000)
-/* Before 2026-01-01 the clock has not been set yet (no battery): ages are not known. */
-#define SANE_WALL	1767225600
-#define CLOCK_STEP_S	60	/* a jump beyond this is no slewing */
 #define MISSING_TOLD_MS	(60 * 60 * 1000)	/* from one alarm about accounts without a login to the next, a route */
-#define SWEEP_MS	60000	/* how often messages are looked through for those that have expired */
+#define SWEEP_MS	60000	/* how often messages are looked through for those that have expired or are late */
+#define LOADS_PER_SWEEP	16
+#define SWEEP_STEP_MS	20	/* and then the next so many */
 
 /* Routes */
 
@@ -320,31 +319,6 @@ void schedule_end_waiting(struct relay *r)
 	}
 }
 
-/*
- * Without a battery the clock is months behind at power-on, and is stepped when NTP answers: what arrived before the step is not
- * so old as it looks. (Known in this run only: after a restart the clock is taken at its word.)
- */
-static void watch_clock(struct relay *r)
-{
-	int64_t wall = clock_wall(), offset = wall - relay_now(r) / 1000, jump = offset - r->clock_offset;
-
-	if (r->clock_offset && jump > CLOCK_STEP_S) {
-		r->clock_step = jump;
-		r->clock_stepped_at = wall - jump;
-		log_line(SEVERITY_NOTICE, "the clock was stepped by %lld s", (long long)jump);
-	}
-	r->clock_offset = offset;
-}
-
-static bool has_expired(const struct relay *r, int64_t arrived)
-{
-	int64_t wall = clock_wall(), age = wall - arrived;
-
-	if (arrived <= r->clock_stepped_at)
-		age -= r->clock_step;
-	return arrived > SANE_WALL && wall > SANE_WALL && age * 1000 > r->settings->expire;
-}
-
 /* A message that the disk gives back damaged is looked at again until its time is over. */
 static void put_off_unreadable(struct relay *r, const struct spool_entry *e, int error)
 {
@@ -352,7 +326,7 @@ static void put_off_unreadable(struct relay *r, const struct spool_entry *e, int
 
 	spool_id_text(e->id, text);
 	log_line(SEVERITY_ERR, "message %s can't be read from the spool: %s", text, strerror(-error));
-	if (error != -ENOMEM && has_expired(r, e->arrived)) {
+	if (error != -ENOMEM && age_is_over(r, e->arrived)) {
 		log_line(SEVERITY_ERR, "dropped id=%s reason=unreadable", text);
 		outcome_drop(r, e);
 		return;
@@ -403,24 +377,58 @@ const struct spool_entry *schedule_take(struct relay *r, uint64_t id)
 	return e && e->id == id ? e : NULL;
 }
 
-/* Messages whose time is over are given up even while their relay is down. */
+/* Its age has passed [return] delay_notice since the last sweep. (The first one after a start looks at all that are late.) */
+static bool is_newly_late(const struct relay *r, int64_t arrived)
+{
+	int64_t late = r->settings->delay_notice / 1000, age = age_of(r, arrived);
+
+	return late && age >= late && (!r->sweep_before || age - (relay_now(r) - r->sweep_before) / 1000 <= late);
+}
+
+/* True when the message had to be read. */
+static bool sweep_one(struct relay *r, const struct spool_entry *e)
+{
+	int64_t next = e->next_attempt;
+	bool over = next <= relay_now(r) && age_is_over(r, e->arrived);
+	struct attempt *a;
+
+	if (e->taken || (!over && !is_newly_late(r, e->arrived)))
+		return false;
+	e = schedule_take(r, e->id);
+	a = e ? schedule_load(r, e) : NULL;
+	if (!a)
+		return true;
+	if (over) {
+		outcome_expire(r, a, false);
+	} else if (!outcome_is_late(r, a)) {
+		schedule_put_off(r, a, next);	/* told already, or nobody to tell */
+	} else {
+		a->not_before = next;
+		outcome_finish(r, a);
+	}
+	return true;
+}
+
+/*
+ * Messages whose time is over are given up even while their relay is down, and the senders of late ones are told. A few at a time, so
+ * that an outage of a whole office's mail doesn't hold up the sessions.
+ */
 static void sweep(struct relay *r)
 {
-	uint64_t after = 0;
 	const struct spool_entry *e;
+	unsigned n = 0;
 
-	r->next_sweep = relay_now(r) + SWEEP_MS;
-	while ((e = spool_next(r->house.spool, after))) {
-		struct attempt *a;
-
-		after = e->id;
-		if (e->taken || !has_expired(r, e->arrived) || e->next_attempt > relay_now(r))
-			continue;
-		e = schedule_take(r, e->id);
-		a = e ? schedule_load(r, e) : NULL;
-		if (a)
-			outcome_expire(r, a);
+	if (!r->swept) {
+		r->sweep_before = r->sweep_began;
+		r->sweep_began = relay_now(r);
 	}
+	while (n < LOADS_PER_SWEEP && (e = spool_next(r->house.spool, r->swept))) {
+		r->swept = e->id;
+		n += sweep_one(r, e);
+	}
+	r->next_sweep = relay_now(r) + (n < LOADS_PER_SWEEP ? SWEEP_MS : SWEEP_STEP_MS);
+	if (n < LOADS_PER_SWEEP)
+		r->swept = 0;
 }
 
 static void take_due(struct relay *r)
@@ -431,8 +439,8 @@ static void take_due(struct relay *r)
 
 		if (!e)
 			return;
-		if (a && has_expired(r, a->message.envelope.arrived))
-			outcome_expire(r, a);
+		if (a && age_is_over(r, a->message.envelope.arrived))
+			outcome_expire(r, a, false);
 		else if (a)
 			schedule_go_on(r, a);
 	}
@@ -458,7 +466,7 @@ void schedule_before(struct watch *w)
 {
 	struct relay *r = (struct relay *)w;
 
-	watch_clock(r);
+	age_watch(r);
 	if (r->wake && !r->closing && r->settings)
 		schedule_run(r);
 }

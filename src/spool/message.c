@@ -210,7 +210,7 @@ uint16_t spool_count_pending(struct slice states)
 	uint16_t n = 0;
 
 	for (size_t i = 0; i < states.len; i++)
-		if (states.at[i] == RECIPIENT_PENDING)
+		if (recipient_is_pending(states.at[i]))
 			n++;
 	return n;
 }

@@ -127,8 +127,14 @@ bool envelope_read(struct slice text, struct envelope *e);
 /* Next recipient off e->recipients-like *rest; false at the end. */
 bool envelope_next(struct slice *rest, struct slice *recipient);
 
-/* States of a recipient, one octet each. */
-enum recipient_state { RECIPIENT_PENDING = 'P', RECIPIENT_DELIVERED = 'D', RECIPIENT_FAILED = 'F' };
+/* States of a recipient, one octet each. TOLD is pending as well: the sender knows that it is late. */
+enum recipient_state {
+	RECIPIENT_PENDING = 'P', RECIPIENT_TOLD = 'T', RECIPIENT_DELIVERED = 'D', RECIPIENT_FAILED = 'F'
+};
+static inline bool recipient_is_pending(char state)
+{
+	return state == RECIPIENT_PENDING || state == RECIPIENT_TOLD;
+}
 
 /*
  * A queued message, as the queue knows it without reading the disk. Valid until the next call that may remove it.

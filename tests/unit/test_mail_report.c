@@ -149,8 +149,8 @@ static void writes_both_languages(void **state)
 	assert_true(text_holds("宛先: nobody@example.com\r\n"));
 	assert_true(text_holds("Recipient: nobody@example.com\r\n"));
 	assert_true(text_holds("User unknown"));
-	assert_true(text_holds("宛先のアドレスに誤りがないか確かめて"));
-	assert_true(text_holds("期限まで再送を続けましたが"));
+	assert_true(text_holds("宛先のアドレスに誤りがないかご確認"));
+	assert_true(text_holds("期限まで再送を繰り返しましたが"));
 	assert_true(text_holds("B00000002"));
 }
 
@@ -162,7 +162,7 @@ static void writes_one_language(void **state)
 	r.languages = REPORT_JA;
 	write_it(&r);
 	assert_true(text_holds("宛先: nobody@example.com\r\n"));
-	assert_false(text_holds("Recipient: "));
+	assert_false(text_holds("  Recipient: "));
 	assert_false(holds("(Undelivered mail)"));
 	r.languages = REPORT_EN;
 	write_it(&r);
@@ -191,6 +191,35 @@ static void writes_the_status(void **state)
 			  "Status: 4.4.7\r\n\r\nFinal-Recipient: "));
 	assert_true(holds("\r\nFinal-Recipient: rfc822; .dots..@docomo.ne.jp\r\n"));
 	assert_int_equal(count("\r\nFinal-Recipient:"), 3);
+}
+
+static void writes_delay_and_code(void **state)
+{
+	static const struct report_recipient late[] = {
+		{ .address = SLICE("later@example.com"), .status = SLICE("4.2.1"), .code = 451, .diagnostic = SLICE("4.2.1 busy"),
+		  .remote = SLICE("mx.example.com"), .cause = REPORT_DELAYED },
+		{ .address = SLICE("gone@example.com"), .diagnostic = SLICE("connection refused"), .cause = REPORT_DELAYED },
+		{ .address = SLICE("old@example.com"), .diagnostic = SLICE("450 4.2.0 as kept"), .cause = REPORT_DELAYED },
+	};
+	struct report r = sample();
+
+	(void)state;
+	r.recipients = late;
+	r.until = r.wall + 86400;
+	write_it(&r);
+	assert_true(holds("?=\r\n (Delayed mail)\r\n"));
+	assert_true(holds("Action: delayed\r\nStatus: 4.2.1\r\nRemote-MTA: dns; mx.example.com\r\n"
+			  "Diagnostic-Code: smtp; 451 4.2.1 busy\r\n"
+			  "Will-Retry-Until: Mon, 23 Nov 2026 11:09:19 +0900\r\n"));
+	assert_true(holds("Status: 4.4.1\r\nDiagnostic-Code: X-Sekimori; connection refused\r\n"));
+	assert_true(holds("Diagnostic-Code: smtp; 450 4.2.0 as kept\r\n"));
+	assert_false(holds("Action: failed"));
+	assert_true(text_holds("再送の期限: 2026-11-23 11:09\r\n"));
+	assert_true(text_holds("Tried until: 2026-11-23 11:09\r\n"));
+	assert_true(text_holds("451 4.2.1 busy"));
+	assert_true(text_holds("配送が遅れています"));
+	assert_false(text_holds("お届けできませんでした"));
+	assert_false(text_holds("could not be delivered to"));
 }
 
 static void returns_the_header(void **state)
@@ -324,7 +353,7 @@ int main(void)
 		cmocka_unit_test(writes_both_languages),
 		cmocka_unit_test(writes_one_language),
 		cmocka_unit_test(writes_the_status),
-		cmocka_unit_test(returns_the_header),
+		cmocka_unit_test(writes_delay_and_code), cmocka_unit_test(returns_the_header),
 		cmocka_unit_test(quotes_a_foul_header),
 		cmocka_unit_test(bounds_the_header),
 		cmocka_unit_test(stays_whole_with_odd_values),

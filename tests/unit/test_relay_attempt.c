@@ -132,7 +132,7 @@ static void test_give_up_and_returnable(void **state)
 	struct attempt *a = make();
 
 	(void)state;
-	attempt_give_up(a);
+	attempt_give_up(a, false);
 	assert_int_equal(attempt_count(a, RECIPIENT_FAILED), 4);
 	assert_true(a->recipients[3].expired);
 	assert_true(attempt_returnable(a));
@@ -146,6 +146,40 @@ static void test_give_up_and_returnable(void **state)
 	assert_false(attempt_returnable(a));
 	attempt_free(a);
 	id = first;
+}
+
+/* What one host said is not put into the mouth of the next. */
+static void test_hosts_of_groups(void **state)
+{
+	struct attempt *a = make();
+
+	(void)state;
+	attempt_group(a, &settings);
+	attempt_group_verdict(a, 550, slice_of("5.1.1 no"), false);
+	attempt_group_host(a, "mx.example.com");
+	attempt_group(a, &settings);
+	attempt_group_verdict(a, 0, slice_of("time-out"), false);
+	attempt_group_host(a, "mx.partner.example");
+	assert_true(slice_equal(attempt_remote(a, &a->recipients[0]), slice_of("mx.example.com")));
+	assert_true(slice_equal(attempt_remote(a, &a->recipients[2]), slice_of("mx.example.com")));
+	assert_int_equal(attempt_remote(a, &a->recipients[1]).len, 0);
+	assert_string_equal(a->remote, "mx.partner.example");
+	attempt_free(a);
+}
+
+/* A route that couldn't be used says nothing: only what somebody has put off makes the message wait its time. */
+static void test_skipped_is_not_deferred(void **state)
+{
+	struct attempt *a = make();
+
+	(void)state;
+	attempt_group(a, &settings);
+	attempt_skip_group(a, slice_of("down"));
+	assert_false(attempt_was_deferred(a));
+	attempt_group(a, &settings);
+	attempt_group_verdict(a, 451, slice_of("later"), false);
+	assert_true(attempt_was_deferred(a));
+	attempt_free(a);
 }
 
 static void test_sender(void **state)
@@ -193,7 +227,8 @@ int main(void)
 		cmocka_unit_test(test_partial),
 		cmocka_unit_test(test_words_are_bounded),
 		cmocka_unit_test(test_give_up_and_returnable),
-		cmocka_unit_test(test_sender),
+		cmocka_unit_test(test_hosts_of_groups),
+		cmocka_unit_test(test_skipped_is_not_deferred), cmocka_unit_test(test_sender),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
