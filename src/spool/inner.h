@@ -58,43 +58,45 @@ struct spool {
 	size_t scratch_size, extra_size;
 };
 
-/* A writer's table of extents, where it has outgrown the writer. */
-void spool_drop_extents(struct spool_writer *w);
-
 static inline uint64_t spool_cost(const struct queue_entry *e)
 {
 	return e->face.size + e->commit_length + MESSAGE_COST;
 }
 
+/* spool.c, on which the others stand */
 void spool_report(struct spool *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Makes *memory at least `size` octets. */
 bool spool_grow(uint8_t **memory, size_t *have, size_t size);
-
-/* message.c */
-uint16_t spool_count_pending(struct slice states);
-
-/* spool.c */
-/* Appends a record that wants to be flushed. */
-int spool_put(struct spool *s, enum record_type type, uint64_t id, const struct slice *pieces, unsigned count,
-	      enum room purpose, uint64_t *place);
+void writer_list_add(struct writer_list *l, struct spool_writer *w);
+struct spool_writer *writer_list_take(struct writer_list *l);
+/* Some of its data was in a failed segment. */
+bool spool_lost_data(const struct spool *s, const struct spool_writer *w);
+/* A writer's table of extents, where it has outgrown the writer. */
+void spool_drop_extents(struct spool_writer *w);
 /* Binds the entry to the oldest segment it needs; to none when that isn't in the log. */
 void spool_bind(struct spool *s, uint32_t number, uint32_t oldest);
 /* Out of the queue; what it pinned may become free. */
 void spool_forget(struct spool *s, uint32_t number);
 /* Takes segments out of the log that nothing needs. */
 void spool_reclaim(struct spool *s);
+/* Appends a record that wants to be flushed. */
+int spool_put(struct spool *s, enum record_type type, uint64_t id, const struct slice *pieces, unsigned count,
+	      enum room purpose, uint64_t *place);
+/* Appends a COMMIT; c->extents is made of `extents`. */
+int spool_put_commit(struct spool *s, uint64_t id, struct commit *c, const struct spool_extent *extents,
+		     enum room purpose, uint64_t *place, uint32_t *length);
 /* Writes a DONE and remembers it until it is flushed. */
 void spool_done(struct spool *s, uint64_t id);
 /* Looks after writers whose records a failed segment lost. To be called after anything that appends. */
 void spool_settle(struct spool *s);
+
+/* message.c */
+uint16_t spool_count_pending(struct slice states);
 /* Reads a COMMIT into s->scratch. */
 int spool_read_commit(struct spool *s, const struct queue_entry *e, struct commit *c);
 /* The state after the last attempt into `memory` of OUTCOME_RECORD_MAX octets; -ENOENT when there was none. */
 #define OUTCOME_RECORD_MAX	(RECORD_HEAD + OUTCOME_HEAD + RECIPIENTS_CEILING + SMTP_REPLY_TEXT_MAX)
 int spool_read_outcome(struct spool *s, const struct queue_entry *e, uint8_t *memory, struct outcome *o);
-/* Appends a COMMIT; c->extents is made of `extents`. */
-int spool_put_commit(struct spool *s, uint64_t id, struct commit *c, const struct spool_extent *extents,
-		     enum room purpose, uint64_t *place, uint32_t *length);
 
 /* forward.c */
 /* Room is short, and enough of the log is dead to make some. */

@@ -1,59 +1,16 @@
 /* Beginning and end of a spool. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "spool/inner.h"
 
-#define REPORT_MAX	160		/* octets of a line for the log */
 #define SIZE_MIN	((uint64_t)SEGMENTS_MIN * SEGMENT_SIZE_MIN)
 #define SIZE_MAX_OCTETS	((uint64_t)SEGMENTS_MAX * SEGMENT_SIZE_MAX)
 
 /* Some segments are left for good, or of a budget that was larger. */
 #define SEGMENTS_EXTRA	8u
-
-static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";	/* RFC 4648 section 7 */
-
-void spool_id_text(uint64_t id, char out[SPOOL_ID_TEXT])
-{
-	out[0] = 'B';
-	for (int i = 10; i >= 1; i--, id >>= 5)
-		out[i] = digits[id & 31];
-	out[11] = '\0';
-}
-
-bool spool_id_parse(struct slice text, uint64_t *id)
-{
-	uint64_t value = 0;
-
-	if (text.len != SPOOL_ID_TEXT - 1 || text.at[0] != 'B')
-		return false;
-	for (size_t i = 1; i < text.len; i++) {
-		size_t digit = slice_find(slice_of(digits), text.at[i]);
-
-		if (digit >= 32)
-			return false;
-		value = value << 5 | digit;
-	}
-	*id = value;
-	return true;
-}
-
-void spool_report(struct spool *s, const char *format, ...)
-{
-	char line[REPORT_MAX];
-	va_list arguments;
-
-	if (!s->report)
-		return;
-	va_start(arguments, format);
-	vsnprintf(line, sizeof(line), format, arguments);
-	va_end(arguments);
-	s->report(s->context, line);
-}
 
 unsigned spool_descriptors(uint64_t size)
 {

@@ -320,7 +320,7 @@ class Bench:
         return clients
 
     def memory(self, daemons, figures):
-        for _ in range(min(self.rounds, 2)):
+        for _ in range(min(self.rounds, 3)):  # which pages of a library are mapped is partly luck
             for daemon in daemons:
                 if not self.is_up(daemon):
                     continue
