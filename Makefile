@@ -71,6 +71,7 @@ $(BUILD)/config.h: $(BUILD)/config.mk
 menuconfig: tools-menuconfig
 	@$(PYTHON) -m menuconfig Kconfig
 
+.PHONY: install uninstall size
 .PHONY: all run demo check quick tests tools fuzz lint bench clean
 all: tools-build
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori
@@ -140,6 +141,30 @@ fuzz: tools-check
 bench: tools-bench
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori
 	@SEKIMORI=$(BUILD)/sekimori $(PYTHON) tests/bench/compare.py $(BENCH)
+
+# What is installed where: INIT=systemd, procd or none.
+DESTDIR ?=
+PREFIX  ?= /usr
+INIT    ?= $(if $(wildcard /run/systemd/system /usr/lib/systemd/system),systemd,none)
+INSTALL ?= install
+INIT_systemd := usr/lib/systemd/system/sekimori.service
+INIT_procd   := etc/init.d/sekimori lib/upgrade/keep.d/sekimori
+MANUAL       := man8/sekimori.8 man5/sekimori.ini.5
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	$(INSTALL) -m 755 $(BUILD)/sekimori $(DESTDIR)$(PREFIX)/sbin/sekimori
+	@# A configuration that is there stays; ours is put beside it.
+	$(INSTALL) -m 640 rootfs/etc/sekimori.ini $(DESTDIR)/etc/sekimori.ini$(if $(wildcard $(DESTDIR)/etc/sekimori.ini),.new)
+	for page in $(MANUAL); do $(INSTALL) -m 644 rootfs/usr/share/man/$$page $(DESTDIR)$(PREFIX)/share/man/$$page; done
+	for file in $(INIT_$(INIT)); do $(INSTALL) -D -m $$(test -x rootfs/$$file && echo 755 || echo 644) rootfs/$$file $(DESTDIR)/$$file; done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/sekimori $(MANUAL:%=$(DESTDIR)$(PREFIX)/share/man/%) $(INIT_$(INIT):%=$(DESTDIR)/%)
+
+# What the program takes, and what each feature adds: -Os for TARGET (default: a router's little-endian MIPS). See board/size.
+size:
+	@sh board/size $(TARGET)
 
 lint: tools-check
 	@sh tests/lint
