@@ -143,13 +143,40 @@ bool fields_from(struct buffer *out, struct slice original, struct slice address
 	return buffer_put(out, address);
 }
 
+/* RFC 5321 4.1.2: without the empty words that Japanese mobile addresses have (R67). */
+static bool is_local_part(struct slice local)
+{
+	char before = '.';
+
+	if (local.len > 1 && local.at[0] == '"')
+		return true;	/* address_parse has seen to the rest */
+	for (size_t i = 0; i < local.len; i++) {
+		if (local.at[i] == '.' ? before == '.' : !address_is_atext(local.at[i]))
+			return false;
+		before = local.at[i];
+	}
+	return before != '.';
+}
+
+/* What RFC 8601 2.2 lets stand unquoted: `[ local-part ] "@" domain-name`, which has two words at least (RFC 6376 3.5). */
+static bool is_pvalue(struct slice value)
+{
+	struct address a;
+	struct slice domain;
+
+	if (!address_parse(value, &a))
+		return false;
+	domain = slice_skip(value, a.local_len + 1u);
+	return is_local_part(slice_first(value, a.local_len)) && address_is_domain(domain) &&
+	       slice_find(domain, '.') < domain.len;
+}
+
 /* A value of RFC 8601 2.2: an address as it is, all else as a quoted-string. */
 static bool put_value(struct buffer *out, const char *name, struct slice value)
 {
-	struct address a;
 	bool ok;
 
-	if (address_parse(value, &a))
+	if (is_pvalue(value))
 		return buffer_putf(out, "%s%.*s", name, SLICE_ARGS(value));
 	ok = buffer_putf(out, "%s\"", name);
 	for (size_t i = 0; i < value.len; i++) {

@@ -159,6 +159,13 @@ static void writes_auth_results(void **state)
 		{ "user1@test-sample.jp", "a;b \"c\\",
 		  "Authentication-Results: mx;\r\n\tauth=pass smtp.auth=user1@test-sample.jp\r\n"
 		  "\tsmtp.mailfrom=\"a;b \\\"c\\\\\"\r\n" },
+		/* no local-part or domain-name of the RFCs, though mail goes there */
+		{ "", "a..b@docomo.ne.jp", "Authentication-Results: mx;\r\n\tauth=none\r\n\tsmtp.mailfrom=\"a..b@docomo.ne.jp\"\r\n" },
+		{ "", ".a@x.jp", "Authentication-Results: mx;\r\n\tauth=none\r\n\tsmtp.mailfrom=\".a@x.jp\"\r\n" },
+		{ "", "a.@x.jp", "Authentication-Results: mx;\r\n\tauth=none\r\n\tsmtp.mailfrom=\"a.@x.jp\"\r\n" },
+		{ "", "a@localhost", "Authentication-Results: mx;\r\n\tauth=none\r\n\tsmtp.mailfrom=\"a@localhost\"\r\n" },
+		{ "", "a@[192.0.2.1]", "Authentication-Results: mx;\r\n\tauth=none\r\n\tsmtp.mailfrom=\"a@[192.0.2.1]\"\r\n" },
+		{ "", "\"a;b\"@x.jp", "Authentication-Results: mx;\r\n\tauth=none\r\n\tsmtp.mailfrom=\"a;b\"@x.jp\r\n" },
 		{ "", "a\r\nX: y", "Authentication-Results: mx;\r\n\tauth=none\r\n\tsmtp.mailfrom=\"a??X: y\"\r\n" },
 	};
 
