@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "mail/report.h"
 #include "manager/draft.h"
+#include "net/program.h"
 #include "smtp/pop3.h"
 #include "smtp/server.h"
 
@@ -50,7 +51,7 @@ static const struct setting_word recipients[] = { { "any", 0, false }, { "local"
 static const struct setting_word relay_auths[] = {
 	{ "auto", SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256, false }, { "plain", SASL_PLAIN, false },
 	{ "login", SASL_LOGIN, false }, { "cram-md5", SASL_CRAM_MD5, false },
-	{ "scram-sha-256", SASL_SCRAM_SHA_256, false }, { "none", 0, false }, { NULL, 0, false }
+	{ "scram-sha-256", SASL_SCRAM_SHA_256, false }, { "xoauth2", SASL_XOAUTH2, false }, { "none", 0, false }, { NULL, 0, false }
 };
 static const struct setting_word credentials[] = {
 	{ "stored", CREDENTIALS_STORED, false }, { "sender", CREDENTIALS_SENDER, false }, { "client", 2, true }, { NULL, 0, false }
@@ -154,6 +155,13 @@ static const char *check_pin(struct slice text)
 	return digits == 64 ? NULL : "must be 64 hex digits";
 }
 
+static const char *check_command(struct slice text)
+{
+	const char *wrong = check_print(text);
+
+	return wrong ? wrong : program_check(text);
+}
+
 static const char *check_missing(struct slice text)
 {
 	(void)text;
@@ -247,6 +255,7 @@ static const struct setting_row relay_rows[] = {
 	{ "user", NULL, KIND_TEXT, 0, FIELD(struct draft_relay, route.user), .check = check_print },
 	{ "password", NULL, KIND_TEXT, SETTING_SECRET, FIELD(struct draft_relay, route.password), .check = check_print },
 	{ "password_file", NULL, KIND_TEXT, 0, FIELD(struct draft_relay, password_file) },
+	{ "token_command", NULL, KIND_TEXT, 0, FIELD(struct draft_relay, route.token_command), .check = check_command },
 	{ "credentials", "stored", KIND_WORD, 0, FIELD(struct draft_relay, credentials), .words = credentials },
 	{ "credentials_file", "/etc/sekimori/upstream", KIND_TEXT, 0, FIELD(struct draft_relay, credentials_file) },
 	{ "timeout", "5m", KIND_TIME, 0, FIELD(struct draft_relay, route.timeout), .min = SECOND, .max = HOUR },

@@ -141,7 +141,7 @@ static bool check_login(struct draft *d, struct draft_block *b)
 
 	if (password && file)
 		return draft_refuse(d, b, "password", "password and password_file: only one of them");
-	if (user && !password && !file && !(agent && r->auth == 0))
+	if (user && !password && !file && !draft_has(b, "token_command") && !(agent && r->auth == 0))
 		return draft_refuse(d, b, "user", "user without a password: write password_file = …");
 	if (!user && (password || file) && !(agent && r->route.pop.user[0]))
 		return draft_refuse(d, b, password ? "password" : "password_file", "a password without user");
@@ -154,6 +154,28 @@ static bool check_login(struct draft *d, struct draft_block *b)
 		b->relay->route.login_optional = agent && r->auth == MECHANISMS_ALL;
 	}
 	return take_secret(d, b);
+}
+
+/* A token is worth as much as a password while it lives: never in clear. */
+static bool check_token(struct draft *d, struct draft_block *b)
+{
+	struct draft_relay *r = b->relay;
+
+	if (!draft_has(b, "token_command"))
+		return r->auth != SASL_XOAUTH2 || draft_refuse(d, b, "auth", "auth = xoauth2 needs token_command = …");
+	if (!draft_has(b, "user"))
+		return draft_refuse(d, b, "token_command", "token_command without user");
+	if (draft_has(b, "password") || draft_has(b, "password_file"))
+		return draft_refuse(d, b, "token_command", "token_command and a password: only one of them");
+	if (r->credentials != CREDENTIALS_STORED)
+		return draft_refuse(d, b, "token_command", "token_command makes one token for all: credentials must be stored");
+	if (r->route.tls == TLS_USE_NONE)
+		return draft_refuse(d, b, "token_command", "token_command needs TLS: tls = none would show the token");
+	if (r->auth != MECHANISMS_ALL && r->auth != SASL_XOAUTH2)
+		return draft_refuse(d, b, "auth", "token_command is for auth = xoauth2");
+	r->route.mechanisms = SASL_XOAUTH2;
+	r->route.login_optional = false;
+	return true;
 }
 
 static bool check_credentials(struct draft *d, struct draft_block *b)
@@ -281,7 +303,7 @@ static bool assemble_route(struct draft *d, struct draft_block *b)
 	struct relay_route *r = &b->relay->route;
 	struct relay_settings *s = &d->config->relay;
 
-	if (!check_purpose(d, b) || !check_login(d, b) || !check_credentials(d, b))
+	if (!check_purpose(d, b) || !check_login(d, b) || !check_token(d, b) || !check_credentials(d, b))
 		return false;
 	if (!draft_has(b, "port"))
 		r->port = default_port(b->relay);

@@ -52,7 +52,7 @@ struct helper {
 
 /* The child. */
 
-static void close_above(int low)
+void helper_close_above(int low)
 {
 	struct rlimit limit;
 	int top = DESCRIPTORS_MAX;
@@ -81,7 +81,7 @@ static int keep_only(int fd)
 	}
 	if (fd != STDERR_FILENO + 1 && dup2(fd, STDERR_FILENO + 1) < 0)
 		_exit(1);
-	close_above(STDERR_FILENO + 2);
+	helper_close_above(STDERR_FILENO + 2);
 	return STDERR_FILENO + 1;
 }
 
@@ -89,7 +89,7 @@ static int keep_only(int fd)
  * The daemon's handlers are not ours. Signals for the whole group (a terminal's ^C, a service manager's TERM) end the daemon,
  * which may still need us for its last flush; our end is the end of the socket.
  */
-static void reset_signals(void)
+void helper_reset_signals(void)
 {
 	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2 };
 	sigset_t none;
@@ -206,7 +206,7 @@ static _Noreturn void child(const struct helper *h, int socket, pid_t parent)
 	if (!follow(parent))
 		_exit(0);
 	prctl(PR_SET_NAME, h->name);
-	reset_signals();
+	helper_reset_signals();
 	socket = keep_only(socket);
 	while (serve_once(socket, h->serve, parent)) {
 	}

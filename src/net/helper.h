@@ -45,4 +45,8 @@ void helper_forget(struct helper *h, const void *context);
 /* Requests under way. */
 size_t helper_busy(const struct helper *h);
 
+/* For a child right after fork: closes all from `low` on; signals as a new program expects them, but those for the group are ignored. */
+void helper_close_above(int low);
+void helper_reset_signals(void);
+
 #endif

@@ -194,6 +194,7 @@ static void init_session(struct courier *c)
 		.user = route_user(r, c->login),
 		.password = route_password(r, c->login),
 		.nonce = new_nonce(c),
+		.token = slice_of(c->token),
 	};
 	smtp_client_init(&c->smtp, &c->rules);
 	c->stage = COURIER_TALKING;
@@ -803,6 +804,9 @@ static void reap(struct watch *w)
 	attempt_free(c->attempt);	/* only when the whole house is torn down; the message stays in the spool */
 	c->settings->users--;
 	secret_wipe(&c->smtp, sizeof(c->smtp));
+	if (c->token)
+		secret_wipe(c->token, strlen(c->token));
+	free(c->token);
 	free(c);
 }
 
@@ -836,6 +840,13 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 		return NULL;
 	}
 	return c;
+}
+
+bool courier_bring_token(struct courier *c, struct slice token, unsigned number)
+{
+	c->token = malloc(token.len + 1);
+	c->token_number = number;
+	return c->token && slice_copy(token, c->token, token.len + 1);
 }
 
 void courier_carry(struct courier *c, struct attempt *a)

@@ -42,6 +42,8 @@ struct courier {
 	struct smtp_client_settings rules;
 	struct smtp_client_mail mail;
 	char nonce[PROOF_NONCE_LENGTH + 1];	/* of rules */
+	char *token;			/* of rules, or NULL */
+	unsigned token_number;
 	struct attempt *attempt;	/* under way; NULL while idle */
 	uint64_t sent;			/* octets of the content put into the stream */
 	bool sending;			/* content is due */
@@ -77,6 +79,8 @@ struct relay_house {			/* what couriers share; the relay's own */
 /* Starts with an attempt; `pop` is the route's, or NULL. NULL without memory; the attempt stays the caller's then. */
 struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
 			      unsigned route, struct pop *pop, struct attempt *a);
+/* For XOAUTH2, right after courier_start: the token to log in with (token_number). False without memory. */
+bool courier_bring_token(struct courier *c, struct slice token, unsigned number);
 /* The host it is connected to, or tries. */
 const char *courier_host(const struct courier *c);
 /* Its connection was made under a POP login that is over: no more attempts for it. */

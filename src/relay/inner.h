@@ -11,6 +11,7 @@
 #include "relay/login.h"
 #include "relay/pace.h"
 #include "relay/relay.h"
+#include "relay/token.h"
 
 struct route_state {
 	unsigned couriers;		/* those that were made before a reload are counted as well */
@@ -22,6 +23,7 @@ struct route_state {
 	int64_t line;			/* monotonic ms: the turn of the last message that waits for the rate in the queue */
 	int64_t last_success, last_failure;	/* wall */
 	struct login_state *logins;	/* LOGIN_STORED, and a row a row of the route's table */
+	struct token *token;		/* NULL: no token_command */
 	int64_t missing_told;		/* monotonic ms: when an account without a login was last alarmed about; 0: never */
 	char last_error[FAULT_MAX];
 };

@@ -86,6 +86,8 @@ static void on_ready(struct relay *r, struct courier *c)
 	if (!is_current(r, c))
 		return;
 	login_accepted(&r->states[c->route].logins[c->login]);
+	if (r->states[c->route].token)
+		token_accepted(r->states[c->route].token);
 	relay_wake(r);			/* others waited for it to be tried */
 }
 
@@ -124,8 +126,22 @@ static void on_idle(struct relay *r, struct courier *c)
 	schedule_run(r);
 }
 
+/* A token that was good may have ended early: once more with a fresh one, before anybody is told. */
+static bool tries_fresh_token(struct relay *r, struct courier *c, struct attempt *a)
+{
+	struct token *t = r->states[c->route].token;
+
+	if (!t || !token_refused(t, c->token_number) || !a || a->direct)
+		return false;
+	log_line(SEVERITY_NOTICE, "relay %s: the access token was refused, a fresh one is fetched", a->route_name);
+	schedule_go_on(r, a);
+	return true;
+}
+
 static void on_failed(struct relay *r, struct courier *c, struct attempt *a, const char *words, bool login)
 {
+	if (is_current(r, c) && login && tries_fresh_token(r, c, a))
+		return;
 	if (is_current(r, c) && login)
 		refuse_login(r, c->route, c->login, words);
 	else if (is_current(r, c))
@@ -235,9 +251,33 @@ static void free_all(struct attempt *a)
 
 static void free_states(struct route_state *states, unsigned count)
 {
-	for (unsigned i = 0; states && i < count; i++)
+	for (unsigned i = 0; states && i < count; i++) {
+		token_free(states[i].token);
 		free(states[i].logins);
+	}
 	free(states);
+}
+
+static void on_token(void *context, unsigned route, const char *error)
+{
+	struct relay *r = context;
+
+	if (error)
+		refuse_login(r, route, LOGIN_STORED, error);
+	relay_wake(r);
+}
+
+static bool make_tokens(struct relay *r, const struct relay_settings *settings, struct route_state *states)
+{
+	for (unsigned i = 0; i < settings->route_count; i++) {
+		struct slice line = slice_of(settings->routes[i].token_command);
+
+		if (line.len)
+			states[i].token = token_new(r->house.loop, line, on_token, r, i);
+		if (line.len && !states[i].token)
+			return false;
+	}
+	return true;
 }
 
 static void release_pops(struct route_state *states, unsigned count)
@@ -332,7 +372,7 @@ bool relay_apply(struct relay *r, struct relay_settings *settings)
 {
 	struct route_state *states = calloc(settings->route_count + 1u, sizeof(*states));
 
-	if (!states || !make_logins(settings, states) || !make_pops(r, settings, states)) {
+	if (!states || !make_logins(settings, states) || !make_tokens(r, settings, states) || !make_pops(r, settings, states)) {
 		release_pops(states, settings->route_count);
 		free_states(states, settings->route_count);
 		return false;

@@ -49,6 +49,7 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	struct relay_pop pop;
 	char user[LOGIN_MAX + 1];
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
+	char token_command[256];	/* XOAUTH2: makes the token, in place of a password; or empty */
 	bool by_sender;			/* credentials = sender: */
 	unsigned login_count;
 	struct relay_login *logins;	/* sorted by account; owned by the configuration */

@@ -134,13 +134,22 @@ static bool login_has_place(const struct relay *r, unsigned route, int login)
 
 static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 {
+	struct token *t = r->states[route].token;
+	struct slice token = slice_bytes("", 0);
 	struct courier *c;
 
 	if (!has_place(r, route) || !login_has_place(r, route, a->login))
 		return false;
+	if (t)
+		token = token_get(t);
+	if (t && !token.len)
+		return false;		/* it is being fetched */
 	c = courier_start(r, &r->house, r->settings, route, r->states[route].pop, a);
 	if (!c)
 		return false;
+	/* Without memory it finds at AUTH that it has none, and fails there. */
+	if (t)
+		courier_bring_token(c, token, token_number(t));
 	c->next = r->couriers;
 	r->couriers = c;
 	r->states[route].couriers++;

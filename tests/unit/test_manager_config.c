@@ -283,7 +283,7 @@ static const struct {
 	{ 22, "pop_window = 600", "s.ini:22: pop_window = 600: a time is a number with s, m, h or d behind it" },
 	{ 22, "pop_wait = 11s", "s.ini:22: pop_wait = 11s: must be 0 to 10s" },
 	{ 22, "auth = none", "s.ini:22: auth = none, yet there is a user" },
-	{ 22, "auth = digest-md5", "s.ini:22: auth = digest-md5: must be auto | plain | login | cram-md5 | scram-sha-256 | none" },
+	{ 22, "auth = digest-md5", "s.ini:22: auth = digest-md5: must be auto | plain | login | cram-md5 | scram-sha-256 | xoauth2 | none" },
 	{ 22, "connections = 65", "s.ini:22: connections = 65: must be 1 to 64" },
 	{ 23, "", "s.ini:24: a password without user" },
 	{ 23, "user =", "s.ini:23: user is empty" },
