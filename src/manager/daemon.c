@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lean.h"
 #include "base/log.h"
 #include "manager/alarms.h"
 #include "manager/commands.h"
@@ -459,6 +460,7 @@ static int run(const char *path, int told)
 			close(error);
 		if (told >= 0)
 			tell_ready(told);
+		lean_code();
 		serve(&d);
 	} else {
 		if (error >= 0)
