@@ -32,7 +32,8 @@ struct pop {
 	struct helper *resolver;
 	struct relay_settings *settings;	/* its `users` counts us */
 	unsigned route;
-	unsigned users;
+	unsigned users;			/* it is freed when there are none and it has left the loop */
+	bool reaped;
 	uint8_t stage;			/* enum stage */
 	bool tls_12;			/* TLS 1.2 at most has been tried: see net/tls.h on -0x6600 */
 	bool starved;
@@ -477,7 +478,9 @@ static void reap(struct watch *w)
 		dial_cancel(p->dial);
 	rest(p);
 	p->settings->users--;
-	free(p);
+	p->reaped = true;
+	if (!p->users)
+		free(p);
 }
 
 /* The face */
@@ -516,8 +519,11 @@ struct pop *pop_hold(struct pop *p)
 
 void pop_release(struct pop *p)
 {
-	if (p && --p->users == 0)
-		p->watch.dead = true;
+	if (!p || --p->users)
+		return;
+	p->watch.dead = true;
+	if (p->reaped)			/* the whole loop is torn down */
+		free(p);
 }
 
 bool pop_is_open(const struct pop *p)

@@ -293,6 +293,7 @@ void relay_free(struct relay *r)
 	free_all(r->waiting);
 	free_all(r->returning);
 	free_all(r->direct);
+	release_pops(r->states, relay_route_count(r));
 	free_states(r->states, relay_route_count(r));
 	free(r);
 }

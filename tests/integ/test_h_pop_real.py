@@ -95,10 +95,10 @@ def test_auto_in_clear_is_apop(gate, provider, certs):
 
 def test_the_provider_window_ends(gate, provider, certs):
     """Ours is longer than the provider's: a denial, one fresh login, and the mail goes."""
-    point(gate, provider, certs).start()
+    point(gate, provider, certs, pop_wait="0").start()
     arrives(gate, provider, "before")
-    provider.window(2)
-    house.wait_for("the door to shut", lambda: gate.json("status")["relays"][0]["pop_login_age"] >= 4)
+    provider.window(6)
+    house.wait_for("the door to shut", lambda: gate.json("status")["relays"][0]["pop_login_age"] >= 8)
     arrives(gate, provider, "behind")
     assert len(gate.lines("relay-denied")) == 1 and len(gate.lines("pop-login")) == 2
     assert "status=deferred" not in gate.log() and "return id=" not in gate.log()
