@@ -114,6 +114,5 @@ bool draft_assemble_relay(struct draft *d);
 bool draft_assemble_pop(struct draft *d, struct draft_block *b);
 /* "AA:BB…" as openssl prints a fingerprint, in place. */
 void draft_strip_colons(char *text);
-bool draft_is_loopback(const struct ip_address *a);
 
 #endif

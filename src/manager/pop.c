@@ -80,7 +80,7 @@ static void notice_clear(const struct draft *d, const struct draft_block *b)
 	const struct relay_pop *o = &b->relay->route.pop;
 	struct ip_address host;
 
-	if (o->tls != TLS_USE_NONE || (ip_parse(slice_of(o->host), &host) && draft_is_loopback(&host)))
+	if (o->tls != TLS_USE_NONE || (ip_parse(slice_of(o->host), &host) && self_is_loopback(&host)))
 		return;
 	draft_notice(d, "%s:%u: pop_tls = none: the POP login at %s goes in clear, its password too where the server has no APOP",
 		     d->path, draft_line(d, b, "pop_tls"), o->host);

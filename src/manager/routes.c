@@ -1,7 +1,5 @@
 /* draft_assemble_relay: routes with their passwords and TLS, the return address, and loops. */
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,100 +10,32 @@
 
 #define MECHANISMS_ALL (SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256)
 
-static bool ip_of(const struct sockaddr *address, struct ip_address *out)
-{
-	const struct sockaddr_in *v4 = (const void *)address;
-	const struct sockaddr_in6 *v6 = (const void *)address;
-	uint8_t bytes[16];
-
-	if (address->sa_family == AF_INET) {
-		memcpy(bytes, &v4->sin_addr, 4);
-		*out = ip_from_v4(bytes);
-		return true;
-	}
-	if (address->sa_family != AF_INET6)
-		return false;
-	memcpy(bytes, &v6->sin6_addr, 16);
-	*out = ip_from_v6(bytes);
-	return true;
-}
-
-static uint16_t port_of(const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in *v4 = (const void *)address;
-	const struct sockaddr_in6 *v6 = (const void *)address;
-
-	return ntohs(address->ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
-}
-
-static bool same_ip(const struct ip_address *a, const struct ip_address *b)
-{
-	return a->v6 == b->v6 && memcmp(a->bytes, b->bytes, a->v6 ? 16 : 4) == 0;
-}
-
-static bool is_unspecified(const struct ip_address *a)
-{
-	static const uint8_t zero[16];
-
-	return memcmp(a->bytes, zero, a->v6 ? 16 : 4) == 0;
-}
-
-bool draft_is_loopback(const struct ip_address *a)
-{
-	static const uint8_t one[16] = { [15] = 1 };
-
-	return a->v6 ? memcmp(a->bytes, one, 16) == 0 : a->bytes[0] == 127;
-}
-
-static bool is_of_this_machine(const struct ip_address *a)
-{
-	struct ifaddrs *all, *i;
-	struct ip_address own;
-	bool found = false;
-
-	if (draft_is_loopback(a) || is_unspecified(a))
-		return true;
-	if (getifaddrs(&all) < 0)
-		return false;
-	for (i = all; i && !found; i = i->ifa_next)
-		found = i->ifa_addr && ip_of(i->ifa_addr, &own) && same_ip(&own, a);
-	freeifaddrs(all);
-	return found;
-}
-
-/* Connecting to 0.0.0.0 or :: reaches the loopback address. */
-static bool reaches(const struct ip_address *host, const struct ip_address *listener)
-{
-	if (host->v6 != listener->v6)
-		return false;
-	if (is_unspecified(listener))
-		return is_of_this_machine(host);
-	return same_ip(host, listener) || (is_unspecified(host) && draft_is_loopback(listener));
-}
-
 /* Names aren't looked up here; but two of them are ours by definition. */
 static bool name_reaches(struct slice host, struct slice hostname, const struct ip_address *listener)
 {
 	if (slice_equal_fold(host, SLICE_OF("localhost")))
-		return draft_is_loopback(listener) || is_unspecified(listener);
+		return self_is_loopback(listener) || self_is_unspecified(listener);
 	return slice_equal_fold(host, hostname);
 }
 
 static bool is_own_listener(const struct config *c, const char *host, uint16_t port)
 {
-	struct ip_address there, here;
-	bool numeric = ip_parse(slice_of(host), &there);
+	const struct self *self = &c->relay.self;
+	struct ip_address there;
 
-	for (unsigned i = 0; i < c->ingest.listen_count; i++) {
-		const struct sockaddr_storage *a = &c->ingest.listen[i].address;
-
-		if (port_of(a) != port || !ip_of((const void *)a, &here))
-			continue;
-		if (numeric ? reaches(&there, &here) :
-			      name_reaches(slice_of(host), slice_of(c->ingest.hostname), &here))
+	if (ip_parse(slice_of(host), &there))
+		return self_listens(self, &there, port);
+	for (unsigned i = 0; i < self->count; i++)
+		if (self->listeners[i].port == port &&
+		    name_reaches(slice_of(host), slice_of(c->ingest.hostname), &self->listeners[i].address))
 			return true;
-	}
 	return false;
+}
+
+static void list_listeners(struct config *c)
+{
+	for (unsigned i = 0; i < c->ingest.listen_count; i++)
+		self_add(&c->relay.self, &c->ingest.listen[i].address);
 }
 
 static bool check_loop(struct draft *d, struct draft_block *b)
@@ -291,7 +221,7 @@ static void notice_clear(const struct draft *d, const struct draft_block *b)
 
 	if (r->tls != TLS_USE_NONE || !r->mechanisms)
 		return;
-	if (ip_parse(slice_of(r->host[0]), &host) && draft_is_loopback(&host))
+	if (ip_parse(slice_of(r->host[0]), &host) && self_is_loopback(&host))
 		return;
 	draft_notice(d, "%s:%u: tls = none: user, password and mail go to %s in clear", d->path,
 		     draft_line(d, b, "tls"), r->host[0]);
@@ -350,6 +280,7 @@ bool draft_assemble_relay(struct draft *d)
 {
 	struct draft_block *b;
 
+	list_listeners(d->config);
 	if (!has_default(d))
 		return draft_refuse(d, NULL, NULL, "no next hop: write [relay] and below it host = …");
 	d->config->relay.routes = calloc(ROUTES_MAX, sizeof(struct relay_route));

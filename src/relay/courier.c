@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/digest.h"
@@ -210,6 +211,19 @@ static bool shake(struct courier *c)
 	return stream_start_tls(&c->stream, r->context, r->tls_name[0] ? r->tls_name : courier_host(c));
 }
 
+/* R51: a host's name has led to ourselves. Its mail waits for somebody to mend that. */
+static void refuse_self(struct courier *c)
+{
+	struct record line;
+
+	record_start(&line, "loop");
+	record_word(&line, "relay", route_name(route_of(c)));
+	record_word(&line, "host", c->address);
+	record_word(&line, "alarm", "loop");
+	log_record(SEVERITY_ERR, &line);
+	host_failed(c, "this is a listener of our own: mail would go round for ever");
+}
+
 static void dialled(void *context, int fd, const char *address, const char *error)
 {
 	struct courier *c = context;
@@ -219,6 +233,11 @@ static void dialled(void *context, int fd, const char *address, const char *erro
 	if (fd < 0) {
 		if (!turn_round(c, error))
 			host_failed(c, error);
+		return;
+	}
+	if (self_is_peer(&c->settings->self, fd)) {
+		close(fd);
+		refuse_self(c);
 		return;
 	}
 	stream_open(&c->stream, fd, c->house->blocks);

@@ -6,6 +6,7 @@
 
 #include "ingest/ingest.h"	/* enum tls_use */
 #include "base/limits.h"
+#include "relay/self.h"
 
 enum pop_use {
 	POP_OFF,
@@ -83,6 +84,7 @@ struct relay_settings {
 	uint8_t return_envelope;		/* enum return_envelope */
 	unsigned return_languages;		/* enum report_language */
 	int64_t delay_notice;			/* ms: mail that is older is told to its sender as late; 0: never */
+	struct self self;			/* where we listen: no next hop */
 	unsigned owner_count;
 	struct relay_owner *owners;
 	unsigned users;				/* couriers that hold these settings */
