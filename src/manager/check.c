@@ -124,6 +124,15 @@ static void print_trust(const struct config *c)
 	       c->device_count, c->peer_count);
 }
 
+static void print_stamp(const struct config *c)
+{
+	if (c->keyring)
+		printf("stamp: sealed with key %.*s; %u keys in %s\n", SLICE_ARGS(keyring_id(c->keyring)), c->keyring->count,
+		       c->stamp_keys);
+	else
+		puts("stamp: none");
+}
+
 static void print_login(const struct relay_route *r)
 {
 	const char *before = " by ";
@@ -215,6 +224,7 @@ static void print_summary(const struct config *c)
 		print_listen(&c->ingest.listen[i]);
 	print_certificate(c);
 	print_trust(c);
+	print_stamp(c);
 	for (unsigned i = 0; i < c->relay.route_count; i++)
 		print_route(&c->relay.routes[i]);
 	print_queue(c);

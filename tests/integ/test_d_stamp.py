@@ -190,6 +190,7 @@ def test_the_first_key(gate, sink):
     gate.set("stamp", key_file=keys).write()
     assert gate.cmd("check").returncode == 78
     assert gate.cmd("verify", "--new-key").returncode == 0
+    assert re.search(r"^stamp: sealed with key k\d+; 1 keys in .*new\.key$", gate.cmd("check").stdout, re.M)
     assert os.stat(keys).st_mode & 0o777 in (0o600, 0o640)
     gate.start()
     assert said(gate, passed(gate))["result"] == "intact"
