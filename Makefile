@@ -38,13 +38,15 @@ endif
 # A feature that is left out leaves its files out, and their tests.
 FILES_CRAM_MD5      := src/trust/cram.c
 FILES_LOCKOUT       := src/trust/lockout.c
-FILES_PASSWD        := src/manager/passwd.c src/manager/accounts.c src/manager/replace.c src/trust/edit.c
+FILES_PASSWD        := src/manager/passwd.c src/manager/accounts.c src/trust/edit.c
 FILES_TRUST_COMMAND := src/manager/trustcmd.c
+FILES_VERIFY_COMMAND := src/manager/verify.c src/manager/newkey.c
 
 ifeq ($(filter clean menuconfig,$(MAKECMDGOALS)),)
 include $(BUILD)/config.mk
 endif
-LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature)))
+LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) \
+	$(if $(filter PASSWD,$(LEFT_OUT)),$(if $(filter VERIFY_COMMAND,$(LEFT_OUT)),src/manager/replace.c))
 LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),tests/unit/test_$(subst /,_,$(file:src/%=%)))
 
 SRC     := $(filter-out $(LEFT_OUT_FILES),$(wildcard src/*.c src/*/*.c))

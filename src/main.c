@@ -70,7 +70,9 @@ static const struct command commands[] = {
 #if CONFIG_TRUST_COMMAND
 	{ "trust", command_trust, "trust AUTH-ID ENVELOPE FILE|-           the verdict on this message, and why" },
 #endif
+#if CONFIG_VERIFY_COMMAND
 	{ "verify", command_verify, "verify [--json] FILE|- | --new-key       did this mail pass here, as whom, is it unchanged" },
+#endif
 	{ "queue", command_queue, "queue [--json] | show ID | cat ID | retry [ID] | remove ID | return ID" },
 };
 
@@ -90,6 +92,7 @@ static int version(void)
 	} features[] = {
 		{ true, "plain login" }, { CONFIG_CRAM_MD5, "cram-md5" }, { CONFIG_LOCKOUT, "lockout" },
 		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" },
+		{ CONFIG_VERIFY_COMMAND, "verify" },
 	};
 
 	fputs("sekimori " SEKIMORI_VERSION " tls", stdout);
