@@ -89,20 +89,24 @@ static void quote(struct buffer *out, char c)
 		buffer_putf(out, "\\x%c%c", hex[octet >> 4], hex[octet & 15]);
 }
 
+/* A long value that needs many escapes is cut earlier, or there would be no room for it at all. */
+#define QUOTED_MAX (4 * LOG_VALUE_MAX)
+
 static void add_text(struct record *r, const char *key, struct slice value, size_t most)
 {
 	/* Each octet as \xHH, quotes, the dots, and buffer_putf's NUL. */
-	char memory[4 * LOG_REASON_MAX + 2 + 3 + 1];
+	char memory[QUOTED_MAX + 4 + 2 + 3 + 1];
 	struct slice kept = slice_first(value, most);
 	bool bare = is_bare(kept);
 	struct buffer out;
+	size_t i;
 
 	buffer_init(&out, memory, sizeof(memory));
 	if (!bare)
 		buffer_put_text(&out, "\"");
-	for (size_t i = 0; i < kept.len; i++)
+	for (i = 0; i < kept.len && buffer_length(&out) < QUOTED_MAX; i++)
 		quote(&out, kept.at[i]);
-	if (kept.len < value.len)
+	if (i < value.len)
 		buffer_put_text(&out, "...");
 	if (!bare)
 		buffer_put_text(&out, "\"");

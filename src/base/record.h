@@ -27,7 +27,7 @@ void record_number(struct record *r, const char *key, int64_t value);
  * else in double quotes, with \" \\ and \xHH; cut at LOG_VALUE_MAX octets of input, shown as `...`.
  */
 void record_text(struct record *r, const char *key, struct slice value);
-/* The same, cut at LOG_REASON_MAX: for sentences of our own, as the last field of a line. */
+/* The same, cut at LOG_REASON_MAX, earlier where much has to be escaped: for sentences of our own, as the last field of a line. */
 void record_reason(struct record *r, const char *key, struct slice value);
 /* A number of milliseconds as seconds with three decimals. */
 void record_seconds(struct record *r, const char *key, int64_t ms);

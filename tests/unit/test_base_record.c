@@ -88,6 +88,33 @@ static void long_values_are_cut(void **unused)
 	}
 }
 
+static void reasons_are_longer(void **unused)
+{
+	static const struct {
+		char octet;
+		size_t len, shown;
+		const char *end;
+	} rows[] = {
+		{ 'a', LOG_REASON_MAX, 4 + LOG_REASON_MAX, "aaa" },
+		{ 'a', LOG_REASON_MAX + 1, 4 + LOG_REASON_MAX + 3, "a..." },
+		{ '"', 64, 4 + 2 * 64 + 2, "\\\"\"" },
+		/* Words of another alphabet: not so many, but not left out either. */
+		{ '\xe3', LOG_REASON_MAX, 4 + 4 * LOG_VALUE_MAX + 5, "\\xE3...\"" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char value[LOG_REASON_MAX + 1];
+		struct record r;
+
+		memset(value, rows[i].octet, sizeof(value));
+		record_start(&r, "e");
+		record_reason(&r, "v", slice_bytes(value, rows[i].len));
+		assert_int_equal(r.len, rows[i].shown);
+		assert_string_equal(r.text + r.len - strlen(rows[i].end), rows[i].end);
+	}
+}
+
 /* What is beyond the value's end isn't looked at: only the part shown decides on quotes. */
 static void cut_before_the_blank(void **unused)
 {
@@ -172,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields), cmocka_unit_test(texts),
 		cmocka_unit_test(long_values_are_cut), cmocka_unit_test(cut_before_the_blank),
+		cmocka_unit_test(reasons_are_longer),
 		cmocka_unit_test(full_line), cmocka_unit_test(at_every_fill),
 		cmocka_unit_test(seconds),
 	};
