@@ -470,14 +470,23 @@ static void ready(struct watch *w, short revents)
 	turn(p);
 }
 
+/* Nobody asks any more, so nothing is said any more; the settings may go at once. */
+static void end(struct pop *p)
+{
+	if (p->dial)
+		dial_cancel(p->dial);
+	p->dial = NULL;
+	rest(p);
+	if (p->settings)
+		p->settings->users--;
+	p->settings = NULL;
+}
+
 static void reap(struct watch *w)
 {
 	struct pop *p = (struct pop *)w;
 
-	if (p->dial)
-		dial_cancel(p->dial);
-	rest(p);
-	p->settings->users--;
+	end(p);
 	p->reaped = true;
 	if (!p->users)
 		free(p);
@@ -521,6 +530,7 @@ void pop_release(struct pop *p)
 {
 	if (!p || --p->users)
 		return;
+	end(p);
 	p->watch.dead = true;
 	if (p->reaped)			/* the whole loop is torn down */
 		free(p);
