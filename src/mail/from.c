@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "mail/word.h"
+#include "mail/display.h"
 
 #define ESC	'\033'
 
@@ -214,7 +214,8 @@ struct lexer {
 	 * look like `@`, `[`, `\` or `]`; or EUC-JP or UTF-8, where it never does.
 	 */
 	bool shift_jis;
-	bool odd;		/* may_be_trail was needed, or a quoted string or comment is folded */
+	bool odd;		/* may_be_trail was needed */
+	bool folded;		/* a quoted string or comment is */
 	bool second_at;		/* of may_be_trail, with what may be a domain */
 };
 
@@ -329,7 +330,7 @@ static bool is_torn(struct lexer *l, size_t start, size_t end)
 
 	for (size_t i = start + 1; i + 1 < end; i++)
 		marked |= strchr(marks, l->in.at[i]) != NULL;
-	l->odd |= folded;
+	l->folded |= folded;
 	return folded && marked;
 }
 
@@ -447,7 +448,7 @@ static const uint8_t grammar[STATES][TOKENS] = {
 struct reading {
 	enum from_verdict verdict;
 	size_t start, end;	/* the addr-spec within the plain form; both 0 when none was seen */
-	bool odd, second_at;	/* as the lexer's */
+	bool odd, folded, second_at;	/* as the lexer's */
 };
 
 /* Tracks where the addr-spec begins and ends. */
@@ -474,6 +475,7 @@ static struct reading read_strictly(struct slice body, struct slice plain, bool 
 		if (next & VERDICT) {
 			r.verdict = (enum from_verdict)(next & ~(unsigned)VERDICT);
 			r.odd = l.odd;
+			r.folded = l.folded;
 			r.second_at = l.second_at;
 			return r;
 		}
@@ -559,135 +561,21 @@ static bool read_simply(struct slice plain, struct address_key *key)
 	return address_key_of(found, key);
 }
 
-/* ---- Other addresses in the display name ---- */
-
-/* `word.word`, the last of letters only: a name with an `@` is no address yet. */
-static bool is_dotted(struct slice domain)
-{
-	size_t i = domain.len;
-
-	while (i > 0 && ascii_is_alpha(domain.at[i - 1]))
-		i--;
-	return domain.len - i >= 2 && i >= 2 && domain.at[i - 1] == '.' &&
-	       address_is_domain(domain);
-}
-
-/* What looks like an address around the `@` at `at`; false when nothing does. */
-static bool address_around(struct slice s, size_t at, struct slice *found)
-{
-	size_t start = at, end = at + 1;
-
-	while (start > 0 && (address_is_atext(s.at[start - 1]) || s.at[start - 1] == '.'))
-		start--;
-	while (end < s.len && (ascii_is_alnum(s.at[end]) || s.at[end] == '-' || s.at[end] == '.'))
-		end++;
-	while (end > at + 1 && !ascii_is_alnum(s.at[end - 1]))
-		end--;
-	*found = slice_bytes(s.at + start, end - start);
-	/* A local part that is quoted, or not of ASCII, counts, and is never equal to another. */
-	return (start < at || (start > 0 && (s.at[start - 1] == '"' || is_8bit(s.at[start - 1])))) &&
-	       is_dotted(slice_bytes(s.at + at + 1, end - at - 1));
-}
-
-/*
- * Whether it stands as a mailbox stands in a list. Japanese by chance holds octets like `x@y.zz`,
- * but hardly between these; behind an escape the local part would begin with the escape's own
- * letters, as nobody's does.
- */
-static bool stands_alone(struct slice s, struct slice found)
-{
-	size_t start = (size_t)(found.at - s.at), end = start + found.len;
-	char before = start > 0 ? s.at[start - 1] : ',', after = end < s.len ? s.at[end] : ',';
-
-	return memchr(" <>,;:\"()[]\\@", before, 13) != NULL &&
-	       (ascii_is_control(after) || memchr(" >,;\"()", after, 7) != NULL);
-}
-
-/* Whether s names an address besides the one at [start, end) whose key is own. */
-static bool names_another(struct slice s, const struct reading *r, const struct address_key *own,
-			  bool alone)
-{
-	struct address_key first = *own, key;
-	struct slice found;
-
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.at[i] != '@' || (i >= r->start && i < r->end))
-			continue;
-		if (!address_around(s, i, &found) || (alone && !stands_alone(s, found)))
-			continue;
-		if (!address_key_of(found, &key))
-			return true;
-		if (first.len > 0 && !address_key_equal(&key, &first))
-			return true;
-		first = key;
-	}
-	return false;
-}
-
-static size_t drop_backslashes(struct slice s, char *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.at[i] != '\\')
-			out[n++] = s.at[i];
-	}
-	return n;
-}
-
-/* What parts names from addresses, and mailboxes from each other. */
-static size_t count_marks(struct slice s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++)
-		n += memchr("<>\",;:()", s.at[i], 8) != NULL;
-	return n;
-}
-
-/* Likewise, in what quoted-pairs hide: `"user2\@a.example"`. The mailbox itself is blotted out. */
-static bool escaped_names_another(const struct plain *p, const struct address_key *own)
-{
-	static const struct reading nowhere = { .verdict = FROM_OK };
-	char seen[FIELD_KEEP_MAX];
-	size_t n = drop_backslashes(slice_bytes(p->text, p->len), seen);
-
-	return n < p->len && names_another(slice_bytes(seen, n), &nowhere, own, false);
-}
-
-/*
- * Likewise, in what encoded-words hide. *marked: so that it isn't one name any more to readers that
- * decode first (s-nail's list of messages takes the first `<` for that of the address).
- */
-static bool encoded_names_another(const struct plain *p, const struct address_key *own, bool *marked)
-{
-	static const struct reading nowhere = { .verdict = FROM_OK };
-	struct slice text = slice_bytes(p->text, p->len), decoded;
-	char seen[FIELD_KEEP_MAX];
-
-	if (p->len == 0 || memmem(p->text, p->len, "=?", 2) == NULL)
-		return false;
-	decoded = slice_bytes(seen, word_decode(text, seen, sizeof(seen)));
-	*marked = count_marks(decoded) > count_marks(text);
-	return names_another(decoded, &nowhere, own, false);
-}
-
-static bool hides_another(struct plain *p, const struct reading *r, const struct address_key *own,
-			  bool *misleads)
-{
-	bool marked = false, encoded;
-
-	memset(p->text + r->start, ' ', r->end - r->start);
-	encoded = encoded_names_another(p, own, &marked);
-	*misleads = encoded && marked;
-	return encoded || escaped_names_another(p, own);
-}
-
 /* ---- The verdict ---- */
 
 static bool same_reading(const struct reading *a, const struct reading *b)
 {
 	return a->verdict == b->verdict && a->start == b->start && a->end == b->end;
+}
+
+/* An `@` besides the mailbox's own. */
+static bool has_another_at(struct slice text, const struct reading *r)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] == '@' && (i < r->start || i >= r->end))
+			return true;
+	}
+	return false;
 }
 
 static enum from_verdict judge(struct slice body, const struct plain *p, struct reading *r,
@@ -707,40 +595,49 @@ static enum from_verdict judge(struct slice body, const struct plain *p, struct 
 		r->verdict = take_mailbox(body, text, r, mailbox);
 	if (r->verdict != FROM_OK)
 		return r->verdict;
+	/* One that doesn't unfold takes the second quote of a folded string for a first one. */
+	if (r->folded && has_another_at(text, r))
+		return FROM_AMBIGUOUS;
 	if (r->second_at || !address_key(mailbox, &strict) || !read_simply(text, &simple) ||
 	    !address_key_equal(&strict, &simple))
 		return FROM_AMBIGUOUS;
 	return FROM_OK;
 }
 
+/*
+ * A reader that knows no ISO-2022-JP takes the `(` of the way back to ASCII for a comment and what
+ * stood in the Japanese for text; one that knows no Shift_JIS stumbles over its `[` and `\` and takes
+ * what it has. Nothing there may look like somebody else.
+ */
+static bool look_at_display(const struct display *d, const struct reading *r, bool *is_address)
+{
+	bool misleads;
+
+	*is_address = display_names_another(d, &misleads);
+	return !misleads && !((d->escapes || r->odd) && *is_address);
+}
+
 enum from_verdict from_read(struct slice body, struct address *mailbox, bool *display_is_address)
 {
 	struct reading r = { .verdict = FROM_SYNTAX };
-	struct address_key own = { .len = 0 };
+	struct display d = { .body = body, .plain = body };
 	struct plain plain;
-	struct slice seen;
 	enum from_verdict v;
-	bool misleads = false;
 
 	memset(mailbox, 0, sizeof(*mailbox));
 	v = make_plain(body, &plain);
 	if (v == FROM_OK)
 		v = judge(body, &plain, &r, mailbox);
-	if (v != FROM_OK)
-		r.start = r.end = 0;
-	else if (!address_key(mailbox, &own))
+	if (v == FROM_OK && !address_key(mailbox, &d.own))
 		v = FROM_SYNTAX;
-	seen = plain.len == body.len ? slice_bytes(plain.text, plain.len) : body;
-	*display_is_address = names_another(seen, &r, &own, false) ||
-			      (plain.escapes && names_another(body, &r, &own, true));
-	*display_is_address |= hides_another(&plain, &r, &own, &misleads);
-	/*
-	 * A reader that knows no ISO-2022-JP takes the `(` of the way back to ASCII for a comment
-	 * and what stood in the Japanese for text; one that knows no Shift_JIS stumbles over its
-	 * `[` and `\` and takes what it has; one that doesn't unfold takes the second quote of a
-	 * folded string for a first one. Nothing there may look like somebody else.
-	 */
-	if (v == FROM_OK && (misleads || ((plain.escapes || r.odd) && *display_is_address)))
+	if (v == FROM_OK) {
+		d.start = r.start;
+		d.end = r.end;
+	}
+	if (plain.len == body.len)
+		d.plain = slice_bytes(plain.text, plain.len);
+	d.escapes = plain.escapes;
+	if (!look_at_display(&d, &r, display_is_address) && v == FROM_OK)
 		v = FROM_AMBIGUOUS;
 	if (v != FROM_OK)
 		memset(mailbox, 0, sizeof(*mailbox));

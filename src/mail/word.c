@@ -10,19 +10,25 @@ struct encoded_word {
 	size_t octets;			/* all of it, from `=?` to `?=` */
 };
 
-/* RFC 2047 2: =?charset?encoding?text?= without blanks. */
+/*
+ * RFC 2047 2: =?charset?encoding?text?=. A `?` or a blank within the text is none of its, but there
+ * are readers that go on to `?=`.
+ */
 static bool find_word(struct slice s, struct encoded_word *w)
 {
 	struct slice rest = slice_skip(s, 2), charset, encoding;
+	const char *end;
 
 	if (!slice_starts(s, SLICE_OF("=?")) || !slice_cut(&rest, '?', &charset) ||
-	    !slice_cut(&rest, '?', &encoding) || !slice_cut(&rest, '?', &w->text))
+	    !slice_cut(&rest, '?', &encoding) || encoding.len != 1 || rest.len == 0)
 		return false;
-	if (rest.len == 0 || rest.at[0] != '=' || encoding.len != 1)
+	end = memmem(rest.at, rest.len, "?=", 2);
+	if (end == NULL || memmem(rest.at, (size_t)(end - rest.at), "=?", 2) != NULL)
 		return false;
 	w->encoding = ascii_fold(encoding.at[0]);
-	w->octets = (size_t)(rest.at + 1 - s.at);
-	return slice_find(slice_first(s, w->octets), ' ') == w->octets;
+	w->text = slice_first(rest, (size_t)(end - rest.at));
+	w->octets = (size_t)(end + 2 - s.at);
+	return slice_find(charset, ' ') == charset.len;
 }
 
 static int hex_value(char c)

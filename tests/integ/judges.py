@@ -37,7 +37,7 @@ def is_address(text, plain):
     names for addresses (`\\x1b$B6b;R@i7C`, `\\x8eR\\x93c\\x81@Taro`): nobody's, unless the domain has two labels, the last of letters.
     """
     local, at, domain = text.strip().rpartition("@")
-    if not at or not local or re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", local):
+    if not at or not local or re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|\xef\xbf\xbd", local):
         return False
     if plain and re.fullmatch(r"\[.*\]", domain):
         return True
@@ -55,7 +55,7 @@ def foreign(raw, addresses):
     plain = is_plain(raw)
     found = [a for a in addresses if is_address(a, plain) and key(a) not in OWN]
     # Of what can't be a local part (`x, "user1@test-sample.jp`), the end.
-    return [a for a in found if key(re.search(r'("[^"]*"|[^\s"<>,@]*)@[^@]*$', a.strip())[0]) not in OWN]
+    return [a for a in found if key(re.search(r'("[^"]*"|[^\s"<>,@:;()\\]*)@[^@]*$', a.strip())[0]) not in OWN]
 
 
 def ours(gate, messages, account="user1", envelope="user1@test-sample.jp"):

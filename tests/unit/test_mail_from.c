@@ -234,6 +234,7 @@ static void refuses_what_others_stumble_over(void **state)
 		{ " \"\r\n <" U2 ">\" <" U1 ">", FROM_SYNTAX, NULL, true },
 		{ " \"\r\n user2@host\" <" U1 ">", FROM_SYNTAX, NULL, false },
 		{ " \"x\r\n \" \"" U2 "\" <" U1 ">", FROM_AMBIGUOUS, NULL, true },
+		{ " \"x\r\n \" \" <user2@host\" <" U1 ">", FROM_AMBIGUOUS, NULL, false },
 		{ " (\r\n " U2 ", ) " U1, FROM_SYNTAX, NULL, true },
 		{ " (\\)\r\n \\()(x)" U1, FROM_SYNTAX, NULL, false },
 		{ " " U1 "((\r\n ).evil.example)", FROM_SYNTAX, NULL, false },
