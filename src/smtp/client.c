@@ -1,14 +1,11 @@
 #include "smtp/client.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/secret.h"
+#include "smtp/client_lines.h"
 #include "smtp/echo.h"
-#include "smtp/sasl.h"
 #include "smtp/sending.h"
-
-#define COMMAND_MAX	512	/* octets with CRLF that any server takes: RFC 5321 4.5.3.1.4 */
 
 enum state {
 	AT_GREETING, AT_EHLO, AT_HELO, AT_STARTTLS, AT_TLS,
@@ -83,151 +80,6 @@ static void forget(struct smtp_client *c)
 	c->extensions = 0;
 	c->mechanisms = 0;
 	c->size_limit = 0;
-}
-
-/* What EHLO offers: RFC 5321 4.1.1.1 */
-
-static void offer_size(struct smtp_client *c, struct slice parameters)
-{
-	uint64_t limit;
-
-	if (slice_number(parameters, UINT64_MAX, &limit))
-		c->size_limit = limit;
-}
-
-static void offer_auth(struct smtp_client *c, struct slice parameters)
-{
-	struct slice word;
-
-	while (slice_word(&parameters, &word))
-		c->mechanisms |= sasl_find(word);
-}
-
-/* `AUTH=PLAIN` is a draft's form of `AUTH PLAIN` that old servers still send along. */
-static struct slice split_keyword(struct slice *parameters)
-{
-	static const struct slice old_auth = SLICE("AUTH=");
-	struct slice keyword = { NULL, 0 };
-
-	if (slice_starts_fold(*parameters, old_auth)) {
-		*parameters = slice_skip(*parameters, old_auth.len);
-		return SLICE_OF("AUTH");
-	}
-	slice_word(parameters, &keyword);
-	return keyword;
-}
-
-static void learn(struct smtp_client *c, struct slice line)
-{
-	static const struct {
-		struct slice keyword;
-		enum smtp_extension bit;
-		void (*offer)(struct smtp_client *c, struct slice parameters);
-	} known[] = {
-		{ SLICE("PIPELINING"), EXT_PIPELINING, NULL },
-		{ SLICE("SIZE"), EXT_SIZE, offer_size },
-		{ SLICE("8BITMIME"), EXT_8BITMIME, NULL },
-		{ SLICE("STARTTLS"), EXT_STARTTLS, NULL },
-		{ SLICE("ENHANCEDSTATUSCODES"), EXT_ENHANCED, NULL },
-		{ SLICE("AUTH"), EXT_AUTH, offer_auth },
-	};
-	struct slice keyword, parameters = slice_trim(line);
-	size_t i;
-
-	keyword = split_keyword(&parameters);
-	for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		if (!slice_equal_fold(keyword, known[i].keyword))
-			continue;
-		c->extensions |= known[i].bit;
-		if (known[i].offer)
-			known[i].offer(c, slice_trim(parameters));
-	}
-}
-
-/* Commands */
-
-static void put_helo(const struct smtp_client *c, struct buffer *line)
-{
-	buffer_put(line, c->settings->helo);
-}
-
-/* Saves a round trip where the line stays short: RFC 4954 section 4. */
-static bool goes_along(const struct buffer *line, size_t raw)
-{
-	return buffer_length(line) + 1 + BASE64_LENGTH(raw) + 2 <= COMMAND_MAX;
-}
-
-static void put_plain(const struct smtp_client *c, struct buffer *line)
-{
-	proof_put_plain(line, c->settings->user, c->settings->password);
-}
-
-static void put_initial_plain(const struct smtp_client *c, struct buffer *line)
-{
-	if (!goes_along(line, proof_plain_length(c->settings->user, c->settings->password)))
-		return;
-	buffer_put_text(line, " ");
-	put_plain(c, line);
-}
-
-static void put_token(const struct smtp_client *c, struct buffer *line)
-{
-	proof_put_xoauth2(line, c->settings->user, c->settings->token);
-}
-
-static bool token_goes_along(const struct smtp_client *c, const struct buffer *line)
-{
-	return goes_along(line, proof_xoauth2_length(c->settings->user, c->settings->token));
-}
-
-static void put_initial_token(const struct smtp_client *c, struct buffer *line)
-{
-	if (!token_goes_along(c, line))
-		return;
-	buffer_put_text(line, " ");
-	put_token(c, line);
-}
-
-/* The exchange was begun when SCRAM was chosen: what is sent here is what both sides sign. */
-static void put_scram(const struct smtp_client *c, struct buffer *line)
-{
-	proof_scram_put_first(&c->scram, line);
-}
-
-static void put_initial_scram(const struct smtp_client *c, struct buffer *line)
-{
-	if (!goes_along(line, proof_scram_message(&c->scram).len + 3))
-		return;
-	buffer_put_text(line, " ");
-	put_scram(c, line);
-}
-
-static void put_user(const struct smtp_client *c, struct buffer *line)
-{
-	base64_encode(line, c->settings->user);
-}
-
-static void put_password(const struct smtp_client *c, struct buffer *line)
-{
-	base64_encode(line, c->settings->password);
-}
-
-static void put_sender(const struct smtp_client *c, struct buffer *line)
-{
-	const struct smtp_client_mail *mail = c->transaction.mail;
-
-	buffer_put(line, mail->sender);
-	buffer_put_text(line, ">");
-	if ((c->extensions & EXT_SIZE) && mail->size > 0)
-		buffer_putf(line, " SIZE=%" PRIu64, mail->size);
-	if ((c->extensions & EXT_8BITMIME) && mail->body_8bit)
-		buffer_put_text(line, " BODY=8BITMIME");
-}
-
-static void put_recipient(const struct smtp_client *c, struct buffer *line)
-{
-	buffer_put(line, c->transaction.mail->recipients[c->transaction.next_command - 1]);
-	buffer_put_text(line, ">");
 }
 
 /* Sending */
@@ -533,7 +385,7 @@ static void on_token(struct smtp_client *c, struct slice text, struct smtp_clien
 {
 	static const struct slice command = SLICE("AUTH XOAUTH2");
 	const struct buffer line = { .tail = command.len, .size = command.len };
-	bool said = token_goes_along(c, &line) && slice_trim(text).len > 0;
+	bool said = lines_holds_token(c, &line) && slice_trim(text).len > 0;
 
 	(void)event;
 	go(c, said ? AT_TOKEN_REFUSED : AT_TOKEN_RESPONSE);
@@ -626,24 +478,24 @@ static void on_end(struct smtp_client *c, struct slice text, struct smtp_client_
 static const struct row rows[AT_FAILED + 1] = {
 	[AT_GREETING] = { .stage = STAGE_GREETING,
 		.on = { TO(AT_EHLO), NONSENSE, REFUSED, REFUSED } },
-	[AT_EHLO] = { .stage = STAGE_EHLO, .command = "EHLO ", .put_rest = put_helo,
+	[AT_EHLO] = { .stage = STAGE_EHLO, .command = "EHLO ", .put_rest = lines_put_helo,
 		.on = { DO(on_hello), NONSENSE, REFUSED, DO(on_no_ehlo) } },
-	[AT_HELO] = { .stage = STAGE_EHLO, .command = "HELO ", .put_rest = put_helo,
+	[AT_HELO] = { .stage = STAGE_EHLO, .command = "HELO ", .put_rest = lines_put_helo,
 		.on = { DO(on_hello), NONSENSE, REFUSED, REFUSED } },
 	[AT_STARTTLS] = { .stage = STAGE_STARTTLS, .command = "STARTTLS",
 		.on = { TO(AT_TLS), NONSENSE, REFUSED, REFUSED } },
 	[AT_TLS] = { .stage = STAGE_STARTTLS, .enter = enter_tls },
 
 	[AT_PLAIN] = { .stage = STAGE_AUTH, .command = "AUTH PLAIN",
-		.put_rest = put_initial_plain,
+		.put_rest = lines_put_initial_plain,
 		.on = { TO(AT_DONE), TO(AT_PLAIN_RESPONSE), REFUSED, REFUSED } },
-	[AT_PLAIN_RESPONSE] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_plain,
+	[AT_PLAIN_RESPONSE] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_plain,
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
 	[AT_LOGIN] = { .stage = STAGE_AUTH, .command = "AUTH LOGIN",
 		.on = { NONSENSE, TO(AT_LOGIN_USER), REFUSED, REFUSED } },
-	[AT_LOGIN_USER] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_user,
+	[AT_LOGIN_USER] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_user,
 		.on = { NONSENSE, TO(AT_LOGIN_PASSWORD), REFUSED, REFUSED } },
-	[AT_LOGIN_PASSWORD] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_password,
+	[AT_LOGIN_PASSWORD] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_password,
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
 	[AT_CRAM] = { .stage = STAGE_AUTH, .command = "AUTH CRAM-MD5",
 		.on = { NONSENSE, DO(on_cram), REFUSED, REFUSED } },
@@ -651,9 +503,9 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_CRAM_RESPONSE] = { .stage = STAGE_AUTH,
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
 	[AT_SCRAM] = { .stage = STAGE_AUTH, .command = "AUTH SCRAM-SHA-256",
-		.put_rest = put_initial_scram,
+		.put_rest = lines_put_initial_scram,
 		.on = { DO(on_unproved), DO(on_scram), REFUSED, DO(on_scram_refused) } },
-	[AT_SCRAM_FIRST] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_scram,
+	[AT_SCRAM_FIRST] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_scram,
 		.on = { DO(on_unproved), DO(on_scram), REFUSED, DO(on_scram_refused) } },
 	[AT_PROVING] = { .stage = STAGE_AUTH },
 	[AT_SCRAM_LAST] = { .stage = STAGE_AUTH,
@@ -661,9 +513,9 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_SCRAM_END] = { .stage = STAGE_AUTH, .command = "",
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
 	[AT_TOKEN] = { .stage = STAGE_AUTH, .command = "AUTH XOAUTH2",
-		.put_rest = put_initial_token,
+		.put_rest = lines_put_initial_token,
 		.on = { TO(AT_DONE), DO(on_token), REFUSED, REFUSED } },
-	[AT_TOKEN_RESPONSE] = { .stage = STAGE_AUTH, .command = "", .put_rest = put_token,
+	[AT_TOKEN_RESPONSE] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_token,
 		.on = { TO(AT_DONE), TO(AT_TOKEN_REFUSED), REFUSED, REFUSED } },
 	[AT_TOKEN_REFUSED] = { .stage = STAGE_AUTH, .command = "",
 		.on = { NONSENSE, NONSENSE, REFUSED, REFUSED } },
@@ -673,9 +525,9 @@ static const struct row rows[AT_FAILED + 1] = {
 		.on = { NONSENSE, NONSENSE, NONSENSE, NONSENSE } },
 	[AT_RSET] = { .stage = STAGE_RSET, .command = "RSET",
 		.on = { TO(AT_MAIL), NONSENSE, REFUSED, REFUSED } },
-	[AT_MAIL] = { .stage = STAGE_MAIL, .command = "MAIL FROM:<", .put_rest = put_sender,
+	[AT_MAIL] = { .stage = STAGE_MAIL, .command = "MAIL FROM:<", .put_rest = lines_put_sender,
 		.on = { DO(on_mail), NONSENSE, DO(on_message_refused), DO(on_message_refused) } },
-	[AT_RCPT] = { .stage = STAGE_RCPT, .command = "RCPT TO:<", .put_rest = put_recipient,
+	[AT_RCPT] = { .stage = STAGE_RCPT, .command = "RCPT TO:<", .put_rest = lines_put_recipient,
 		.on = { DO(on_rcpt), NONSENSE, DO(on_rcpt), DO(on_rcpt) } },
 	[AT_DATA] = { .stage = STAGE_DATA, .command = "DATA",
 		.on = { NONSENSE, DO(on_data), DO(on_message_refused), DO(on_message_refused) } },
@@ -703,11 +555,11 @@ static bool repeats_secret(const struct smtp_client *c, struct slice text)
 
 	buffer_init(&sent, memory, sizeof(memory));
 	if (c->state == AT_LOGIN_PASSWORD)
-		put_password(c, &sent);
+		lines_put_password(c, &sent);
 	else if (c->state >= AT_TOKEN && c->state <= AT_TOKEN_REFUSED)
-		put_token(c, &sent);
+		lines_put_token(c, &sent);
 	else
-		put_plain(c, &sent);
+		lines_put_plain(c, &sent);
 	found = echo_repeats(text, buffer_bytes(&sent)) || echo_repeats(text, c->settings->password) ||
 		echo_repeats(text, c->settings->token);
 	secret_wipe(memory, sizeof(memory));
@@ -775,7 +627,7 @@ static bool take_line(struct smtp_client *c, struct slice in, size_t *used,
 		return true;
 	}
 	if (c->state == AT_EHLO && !first && c->upstream.reply.code < 300)
-		learn(c, text);
+		lines_learn(c, text);
 	if (status == UPSTREAM_LAST)
 		take_reply(c, text, event);
 	return true;
