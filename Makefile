@@ -1,5 +1,8 @@
 # Sekimori: make, make run, make demo, make check. See README.md.
 
+# Else the first rule below would be it, config.mk.
+.DEFAULT_GOAL := all
+
 BUILD   ?= build
 # BOARD=small takes board/small/defconfig; else .config of make menuconfig is taken, else board/host/defconfig.
 BOARD   ?=

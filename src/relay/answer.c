@@ -64,5 +64,5 @@ void answer_client(struct relay *r, struct attempt *a)
 	if (a->passage)
 		tell(a->passage, a);
 	attempt_free(a);
-	relay_wake(r);
+	r->wake = true;
 }

@@ -169,7 +169,7 @@ static void cancel(void *context, struct passage *p)
 		unlink_attempt(r, a);
 		attempt_free(a);
 	}
-	relay_wake(r);
+	r->wake = true;
 }
 
 static enum passage_mode mode_of(void *context, struct slice sender, struct slice recipients)
@@ -192,7 +192,7 @@ static bool possible(void *context)
 {
 	const struct relay *r = context;
 
-	for (unsigned i = 0; i < relay_route_count(r); i++)
+	for (unsigned i = 0; r->settings && i < r->settings->route_count; i++)
 		if (r->settings->routes[i].mode != PASSAGE_QUEUE)
 			return true;
 	return false;
