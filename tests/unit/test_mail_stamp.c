@@ -90,6 +90,7 @@ static void damaged_ones_are_refused(void **state)
 		"h;v=1;t=1;k=a;i=b;p=c;a=d;f=e;h=f;m=g;c=h;b=i;s=j;s=j",
 		"h;v=1;t=1;k=a;i=b;p=c;a=d;f=e;h=f;m=g;c=h;b=i;s=j;",
 		"h;v=1;t=1;k=a;i=b;p=c;a=d;f=e;h=f;m=g;c=h;s=j;b=i",
+		"h;v=1;t=1;k=a;i=b;p=c;a=d;f=e;h=f;m=g;c=h;s=j", "h;v=1;t=1;s=j", "h;t=1;k=a;i=b;p=c;a=d;f=e;h=f;m=g;c=h;b=i;s=j",
 		"h;v=1;t=1;k=a;i=b;p=c;a=d;f=e;h=f;m=g;c=h;b=i;z=1;s=j",
 		"h;v=1;t=1;k=a;i=b;p=c;a=%4;f=e;h=f;m=g;c=h;b=i;s=j",
 		"h;v=1;t=1;k=a;i=b;p=c;a=%zz;f=e;h=f;m=g;c=h;b=i;s=j",
