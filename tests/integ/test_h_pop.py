@@ -420,3 +420,20 @@ def test_the_return_address_is_required(gate, ports, mode):
     gate.set("return", **{"from": None}).write()
     result = gate.cmd("check")
     assert result.returncode == 78 and "return mail needs an address that exists" in result.stderr
+
+
+def test_direct_mode(gate, ports, door, smtp, closing):
+    """The client waits for the answer: a denial isn't tried again before its eyes, the mail is queued, and finds the door open."""
+    by_pop(gate, ports)
+    gate.set("relay", mode="direct")
+    pop = closing(popserver.Pop(gate.pop_port, door))
+    gate.start()
+    send(gate)
+    gate.wait_log(r"status=delivered")
+    door.shut()
+    send(gate)
+    gate.wait_log(r"relay-denied ")
+    gate.wait_log(r"status=delivered", 2)
+    gate.empty()
+    assert pop.count == 2 and door.denials == 1
+    assert "status=failed" not in gate.log()
