@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/lean.h"
 #include "base/log.h"
 #include "manager/alarms.h"
 #include "manager/commands.h"
@@ -460,7 +459,6 @@ static int run(const char *path, int told)
 			close(error);
 		if (told >= 0)
 			tell_ready(told);
-		lean_code();
 		serve(&d);
 	} else {
 		if (error >= 0)

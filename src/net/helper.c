@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/lean.h"
 #include "base/secret.h"
 
 #define ANSWERS_MAX	16	/* answers taken in one turn: others want theirs as well */
@@ -209,7 +208,6 @@ static _Noreturn void child(const struct helper *h, int socket, pid_t parent)
 	prctl(PR_SET_NAME, h->name);
 	helper_reset_signals();
 	socket = keep_only(socket);
-	lean_code();
 	while (serve_once(socket, h->serve, parent)) {
 	}
 	_exit(0);
