@@ -321,9 +321,10 @@ def test_lost_within_the_content(direct, closing):
         return False
 
     up = closing(upstream.Script(direct.upstream_port, DATA=hang_up))
-    direct.start()
+    up.server.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)      # more than all buffers on the way hold
+    direct.set("server", max_message_size="30M", spool_size="32M").start()
     with direct.login() as t:
-        reply = t.mail(content=head() + BIG * 20000)
+        reply = t.mail(content=head() + BIG * 330000)
         assert reply.code == 451 and "not passed on" in reply.text, reply
         up.answers["DATA"] = "354 go on"
         assert t.mail().code == 250
