@@ -40,6 +40,13 @@
 #define SCRAM_ITERATIONS_MIN	4096	/* RFC 7677 section 4 */
 #define SCRAM_ITERATIONS_MAX	100000	/* a line of the accounts file must not stop the hashing helper */
 
+/* Clients' own pairs for the next hop (relay/wallet.h) */
+#define WALLET_ROWS		1024	/* accounts: the licensed ones; some 800 octets of each that has logged in */
+#define WALLET_REFUSALS		256	/* refused pairs remembered, so that none is asked over and over */
+#define VOUCHES_MAX		4	/* pairs asked at the upstream at once: providers count connections */
+#define VOUCHES_WAITING_MAX	200	/* logins that wait for their turn: an office in the morning */
+#define MISSING_MAX		512	/* mails that wait for a login, remembered by id; others are looked at now and then */
+
 /* Guessers (trust/lockout.h); a row of each wrong password kept is 8 octets, so the tables take some 530 KiB */
 #define LOCKOUT_PAIRS		CONFIG_LOCKOUT_PAIRS	/* account and network, counted or locked at once: the licensed accounts */
 #define LOCKOUT_ADDRESSES	CONFIG_LOCKOUT_ADDRESSES	/* networks likewise; a guesser needs as many to be forgotten before his time */

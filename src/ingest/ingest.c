@@ -204,6 +204,11 @@ void ingest_pass_by(struct ingest *i, const struct passage_way *way)
 	i->house.way = *way;
 }
 
+void ingest_ask_upstream(struct ingest *i, const struct vouch_way *way)
+{
+	i->house.vouch = *way;
+}
+
 void ingest_free(struct ingest *i)
 {
 	if (!i)

@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "ingest/keeper.h"
 #include "ingest/passage.h"
+#include "ingest/vouch.h"
 #include "net/helper.h"
 #include "net/tls.h"
 #include "trust/keyring.h"
@@ -59,6 +60,8 @@ void ingest_free(struct ingest *i);
 
 /* How messages are passed on while they come in. Without it all go into the queue. */
 void ingest_pass_by(struct ingest *i, const struct passage_way *way);
+/* Who is asked for passwords that only the next hop knows ({UPSTREAM}). */
+void ingest_ask_upstream(struct ingest *i, const struct vouch_way *way);
 
 /* The password check, for helper_start. */
 size_t ingest_hash(const void *request, size_t len, int fd, void *answer);

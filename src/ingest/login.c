@@ -77,6 +77,38 @@ static void hashed(void *context, const void *result, size_t len)
 	session_turn(s);
 }
 
+/* Not while locked: a guesser must not reach the upstream, which would lock the account, or us. */
+static bool asks_upstream(const struct session *s)
+{
+	return s->candidate && s->candidate->upstream && s->house->vouch.ask && !is_locked(s);
+}
+
+bool login_due(const struct session *s)
+{
+	return s->vouch.state > VOUCH_ASKED && !s->watch.dead;
+}
+
+void login_turn(struct session *s)
+{
+	static const enum reply replies[] = {
+		[VOUCH_GOOD] = REPLY_AUTH_OK, [VOUCH_BAD] = REPLY_AUTH_FAILED, [VOUCH_UNKNOWN] = REPLY_AUTH_TEMPORARY,
+	};
+	enum reply reply;
+
+	if (!login_due(s))
+		return;
+	reply = replies[s->vouch.state];
+	s->vouch = (struct vouch){ 0 };
+	login_answer(s, reply);
+}
+
+void login_drop(struct session *s)
+{
+	if (s->vouch.carrier)
+		s->house->vouch.cancel(s->house->vouch.context, &s->vouch);
+	s->vouch = (struct vouch){ 0 };
+}
+
 static void check_password(struct session *s, const struct smtp_login *login)
 {
 	bool known = s->candidate && password_memo_knows(s->house->memo, s->candidate, login->password);
@@ -86,6 +118,12 @@ static void check_password(struct session *s, const struct smtp_login *login)
 	/* While locked no short cut, or the answer's haste says that the password is right. */
 	if (known && !is_locked(s)) {
 		login_answer(s, REPLY_AUTH_OK);
+		return;
+	}
+	if (asks_upstream(s)) {
+		s->vouch.state = VOUCH_ASKED;
+		s->house->vouch.ask(s->house->vouch.context, &s->vouch, account_name(s->candidate), login->authcid,
+				    login->password);
 		return;
 	}
 	password_job(s->candidate, login->password, &job);

@@ -13,6 +13,7 @@ void session_drop(struct session *s)
 	struct transaction *t = s->transaction;
 
 	s->transaction = NULL;
+	login_drop(s);
 	if (!t)
 		return;
 	if (t->committing) {

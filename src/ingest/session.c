@@ -234,6 +234,7 @@ void session_turn(struct session *s)
 	do {
 		if (has_shaken(s))
 			end_handshake(s);
+		login_turn(s);
 		direct_turn(s);
 		if (s->stage == STAGE_LINGER)
 			stream_consume(&s->stream, stream_input(&s->stream).len);
@@ -245,6 +246,12 @@ void session_turn(struct session *s)
 	direct_rest(s);
 	stream_rest(&s->stream);
 	look_for_end(s);
+}
+
+/* Somebody has brought what it waited for. */
+static bool is_due(const struct session *s)
+{
+	return direct_due(s) || login_due(s);
 }
 
 static bool wants_input(const struct session *s)
@@ -273,7 +280,7 @@ static void want(struct watch *w)
 	w->fd = s->stream.fd;
 	w->events = stream_events(&s->stream, wants_input(s));
 	w->deadline = deadline_of(s);
-	if (direct_due(s) || (wants_input(s) && stream_ready(&s->stream)))
+	if (is_due(s) || (wants_input(s) && stream_ready(&s->stream)))
 		w->deadline = loop_now(s->house->loop);
 	else if (s->starved)
 		w->deadline = loop_now(s->house->loop) + STARVED_MS;
@@ -330,7 +337,7 @@ static void ready(struct watch *w, short revents)
 	struct session *s = session_of(w);
 	bool due = s->stage == STAGE_TLS_DUE && !stream_has_output(&s->stream);
 
-	if (!revents && !direct_due(s) && !stream_ready(&s->stream) && loop_now(s->house->loop) >= deadline_of(s)) {
+	if (!revents && !is_due(s) && !stream_ready(&s->stream) && loop_now(s->house->loop) >= deadline_of(s)) {
 		on_deadline(s);
 		return;
 	}

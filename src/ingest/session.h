@@ -7,6 +7,7 @@
 
 #include "ingest/ingest.h"
 #include "ingest/transaction.h"
+#include "ingest/vouch.h"
 #include "net/stream.h"
 #include "smtp/server.h"
 
@@ -22,6 +23,7 @@ struct session_house {
 	struct password_memo *memo;
 	struct lockout *lockout;	/* counts and locks outlive a reload */
 	struct ingest_counters counters;
+	struct vouch_way vouch;		/* `ask` NULL: no account's password is the next hop's */
 	struct passage_way way;		/* `mode` NULL: every message goes into the queue */
 	unsigned shaking;		/* TLS handshakes under way: at most TLS_HANDSHAKES_MAX */
 	int64_t full_told;		/* ms: when the log last heard that there are so many; 0: never */
@@ -63,6 +65,7 @@ struct session {
 	const struct trust_account *candidate;	/* whose password is being checked */
 	struct slice password;		/* the one being checked; in smtp's credentials. Empty: CRAM-MD5 */
 	struct slice identity;		/* who it is counted for: the account's name, or the ID in smtp's credentials */
+	struct vouch vouch;		/* the upstream is being asked for a password */
 	bool starved;			/* no block for output was to be had */
 };
 
@@ -80,6 +83,11 @@ void session_open_window(struct session *s);
 
 /* Events of the SMTP session and what is done about them: login.c, message.c. */
 void session_login(struct session *s, const struct smtp_server_event *e);
+/* The upstream has answered for the password. */
+bool login_due(const struct session *s);
+void login_turn(struct session *s);
+/* Nobody waits for it any more. */
+void login_drop(struct session *s);
 void session_mail(struct session *s, const struct smtp_server_event *e);
 void session_rcpt(struct session *s, const struct smtp_server_event *e);
 void session_data(struct session *s, const struct smtp_server_event *e);

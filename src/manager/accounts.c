@@ -17,7 +17,7 @@ static const char *level_of(const struct config *c, const struct trust_account *
 static void print_schemes(const struct trust_account *a)
 {
 	const char *const names[] = { a->has_scram ? "SCRAM-SHA-256" : NULL, a->has_cram ? "CRAM-MD5" : NULL,
-				      a->has_plain ? "PLAIN" : NULL };
+				      a->has_plain ? "PLAIN" : NULL, a->upstream ? "UPSTREAM" : NULL };
 	const char *before = "";
 
 	if (!account_can_login(a))
@@ -46,9 +46,9 @@ static void print_row(const struct config *c, const struct trust_account *a)
 
 static void print_schemes_json(const struct trust_account *a)
 {
-	printf("[%s%s%s%s%s]", a->has_scram ? "\"SCRAM-SHA-256\"" : "",
+	printf("[%s%s%s%s%s%s]", a->has_scram ? "\"SCRAM-SHA-256\"" : "",
 	       a->has_scram && (a->has_cram || a->has_plain) ? ", " : "", a->has_cram ? "\"CRAM-MD5\"" : "",
-	       a->has_cram && a->has_plain ? ", " : "", a->has_plain ? "\"PLAIN\"" : "");
+	       a->has_cram && a->has_plain ? ", " : "", a->has_plain ? "\"PLAIN\"" : "", a->upstream ? "\"UPSTREAM\"" : "");
 }
 
 static void print_text_json(struct slice text)

@@ -141,7 +141,9 @@ static void print_login(const struct relay_route *r)
 		fputs(", no login", stdout);
 		return;
 	}
-	if (r->by_sender)
+	if (r->by_client)
+		fputs(", login as the client does", stdout);
+	else if (r->by_sender)
 		printf(", login as the sender's account says (%u in %s)", r->login_count, r->logins_path);
 	if (r->by_sender && r->user[0])
 		printf(", others as %s", r->user);

@@ -265,9 +265,12 @@ static bool start_helpers(struct daemon *d, struct fault *f)
 static void join_ways(struct daemon *d)
 {
 	struct passage_way way;
+	struct vouch_way vouch;
 
 	relay_way(d->house.relay, &way);
 	ingest_pass_by(d->ingest, &way);
+	relay_vouch_way(d->house.relay, &vouch);
+	ingest_ask_upstream(d->ingest, &vouch);
 }
 
 /* Their rights are ours at birth: they give them up when we do. */

@@ -54,7 +54,7 @@ static const struct setting_word relay_auths[] = {
 	{ "scram-sha-256", SASL_SCRAM_SHA_256, false }, { "xoauth2", SASL_XOAUTH2, false }, { "none", 0, false }, { NULL, 0, false }
 };
 static const struct setting_word credentials[] = {
-	{ "stored", CREDENTIALS_STORED, false }, { "sender", CREDENTIALS_SENDER, false }, { "client", 2, true }, { NULL, 0, false }
+	{ "stored", CREDENTIALS_STORED, false }, { "sender", CREDENTIALS_SENDER, false }, { "client", CREDENTIALS_CLIENT, false }, { NULL, 0, false }
 };
 static const struct setting_word modes[] = {
 	{ "queue", PASSAGE_QUEUE, false }, { "direct", PASSAGE_DIRECT, false },

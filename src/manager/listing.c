@@ -16,7 +16,7 @@
 
 static const char *const wait_words[] = {
 	[WAIT_NOT] = "", [WAIT_CONNECTION] = "waits for a connection", [WAIT_RATE] = "waits for the rate",
-	[WAIT_DOWN] = "waits for the relay"
+	[WAIT_DOWN] = "waits for the relay", [WAIT_LOGIN] = "waits for its account to log in"
 };
 
 struct loaded {				/* a message as read for a listing */

@@ -15,10 +15,10 @@
 #include "trust/accounts.h"
 #include "trust/edit.h"
 
-#define USAGE "passwd [--cram-md5] [--level L] [--delete] ADDRESS"
+#define USAGE "passwd [--cram-md5 | --upstream] [--level L] [--delete] ADDRESS"
 
 struct change {
-	bool cram_md5, delete;
+	bool cram_md5, upstream, delete;
 	const char *level, *address;	/* level NULL: as it was */
 	struct address_key key;
 	struct config *config;
@@ -33,6 +33,8 @@ static bool read_arguments(struct change *p, int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		if (strcmp(argv[i], "--cram-md5") == 0)
 			p->cram_md5 = true;
+		else if (strcmp(argv[i], "--upstream") == 0)
+			p->upstream = true;
 		else if (strcmp(argv[i], "--delete") == 0)
 			p->delete = true;
 		else if (strcmp(argv[i], "--level") == 0 && i + 1 < argc)
@@ -42,7 +44,7 @@ static bool read_arguments(struct change *p, int argc, char **argv)
 		else
 			p->address = argv[i];
 	}
-	return p->address && !(p->delete && (p->level || p->cram_md5));
+	return p->address && !(p->delete && (p->level || p->cram_md5 || p->upstream)) && !(p->cram_md5 && p->upstream);
 }
 
 static bool check_arguments(struct change *p)
@@ -120,7 +122,7 @@ static bool ask_terminal(struct change *p)
 
 static bool read_password(struct change *p)
 {
-	if (p->delete)
+	if (p->delete || p->upstream)
 		return true;
 	if (isatty(STDIN_FILENO))
 		return ask_terminal(p);
@@ -179,6 +181,8 @@ static bool make_line(struct change *p, struct buffer *line)
 		return true;
 	buffer_init(&options, memory, sizeof(memory));
 	put_options(p, &options);
+	if (p->upstream)
+		return accounts_line_upstream(line, slice_of(p->address), buffer_bytes(&options), &p->fault);
 	return accounts_line(line, slice_of(p->address), slice_of(p->password), cram_md5, buffer_bytes(&options),
 			     &p->fault);
 }
@@ -252,7 +256,7 @@ static bool change_account(struct change *p, const char *path)
 static void tell(const struct change *p)
 {
 	printf("%s %s in %s. A running sekimori takes it over with: sekimori reload\n", p->address,
-	       p->delete ? "is no longer" : p->account ? "has its new password" : "is now", p->config->accounts);
+	       p->delete ? "is no longer" : p->account && !p->upstream ? "has its new password" : "is now", p->config->accounts);
 }
 
 int command_passwd(const char *path, int argc, char **argv)

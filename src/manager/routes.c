@@ -7,6 +7,7 @@
 #include "manager/draft.h"
 #include "manager/text.h"
 #include "smtp/server.h"
+#include "trust/accounts.h"
 
 #define MECHANISMS_ALL (SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256)
 
@@ -65,7 +66,7 @@ static bool take_secret(struct draft *d, struct draft_block *b)
 static bool check_login(struct draft *d, struct draft_block *b)
 {
 	const struct draft_relay *r = b->relay;
-	bool user = draft_has(b, "user"), sender = r->credentials == CREDENTIALS_SENDER,
+	bool user = draft_has(b, "user"), sender = r->credentials != CREDENTIALS_STORED,
 		agent = r->route.pop.use == POP_AGENT;
 	bool password = draft_has(b, "password"), file = draft_has(b, "password_file");
 
@@ -108,13 +109,44 @@ static bool check_token(struct draft *d, struct draft_block *b)
 	return true;
 }
 
+static bool reaches_only_loopback(const struct relay_route *r)
+{
+	struct ip_address host;
+
+	for (unsigned i = 0; i < r->host_count; i++)
+		if (!ip_parse(slice_of(r->host[i]), &host) || !self_is_loopback(&host))
+			return false;
+	return true;
+}
+
+/* The users' own passwords are not ours to give away. */
+static bool check_client(struct draft *d, struct draft_block *b)
+{
+	struct relay_route *r = &b->relay->route;
+	const struct relay_settings *s = &d->config->relay;
+
+	if (b->relay->auth == 0)
+		return draft_refuse(d, b, "credentials", "credentials = client, yet auth = none");
+	if (r->tls == TLS_USE_NONE && !reaches_only_loopback(r))
+		return draft_refuse(d, b, "credentials", "credentials = client with tls = none would send the users' passwords in clear");
+	if (r->pop.use == POP_AGENT)
+		return draft_refuse(d, b, "credentials", "credentials = client and pop_before_smtp = agent don't go together");
+	for (unsigned i = 0; i < s->route_count; i++)
+		if (s->routes[i].by_client)
+			return draft_refuse(d, b, "credentials", "only one [relay] section can have credentials = client");
+	r->by_client = r->by_sender = true;
+	r->trust = d->config->trust;
+	r->login_count = WALLET_ROWS;
+	return true;
+}
+
 static bool check_credentials(struct draft *d, struct draft_block *b)
 {
 	if (b->relay->credentials != CREDENTIALS_SENDER) {
 		if (draft_has(b, "credentials_file"))
 			draft_notice(d, "%s:%u: credentials_file has no effect without credentials = sender", d->path,
 				     draft_line(d, b, "credentials_file"));
-		return true;
+		return b->relay->credentials != CREDENTIALS_CLIENT || check_client(d, b);
 	}
 	if (b->relay->auth == 0)
 		return draft_refuse(d, b, "credentials", "credentials = sender, yet auth = none");
@@ -276,6 +308,18 @@ static bool has_default(const struct draft *d)
 	return false;
 }
 
+static bool check_upstream_accounts(struct draft *d)
+{
+	const struct trust_account *a = accounts_upstream(d->config->trust);
+
+	for (unsigned i = 0; i < d->config->relay.route_count; i++)
+		if (d->config->relay.routes[i].by_client)
+			return true;
+	if (!a)
+		return true;
+	return fault_at(d->fault, d->config->accounts, a->line, "{UPSTREAM}, but no [relay] has credentials = client");
+}
+
 bool draft_assemble_relay(struct draft *d)
 {
 	struct draft_block *b;
@@ -289,5 +333,5 @@ bool draft_assemble_relay(struct draft *d)
 	for (b = draft_next(d, NULL, DRAFT_RELAY); b; b = draft_next(d, b, DRAFT_RELAY))
 		if (!assemble_route(d, b))
 			return false;
-	return check_return(d);
+	return check_upstream_accounts(d) && check_return(d);
 }

@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "relay/login.h"
 #include "relay/denial.h"
+#include "relay/login.h"
 #include "relay/prove.h"
 
 #define DIAL_MS		30000	/* name look-up and all addresses of one host */
@@ -192,8 +193,8 @@ static void init_session(struct courier *c)
 		.secured = r->tls == TLS_USE_IMPLICIT,
 		.mechanisms = r->mechanisms,
 		.login_optional = r->login_optional,
-		.user = route_user(r, c->login),
-		.password = route_password(r, c->login),
+		.user = r->by_client ? slice_of(c->own.user) : route_user(r, c->login),
+		.password = r->by_client ? slice_of(c->own.password) : route_password(r, c->login),
 		.nonce = new_nonce(c),
 		.token = slice_of(c->token),
 	};
@@ -826,11 +827,12 @@ static void reap(struct watch *w)
 	if (c->token)
 		secret_wipe(c->token, strlen(c->token));
 	free(c->token);
+	secret_wipe(&c->own, sizeof(c->own));
 	free(c);
 }
 
-struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
-			      unsigned route, struct pop *pop, struct attempt *a)
+static struct courier *make(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
+			    unsigned route)
 {
 	struct courier *c = calloc(1, sizeof(*c));
 
@@ -841,14 +843,44 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 	c->house = house;
 	c->settings = settings;
 	c->route = route;
-	c->login = a->login;
-	c->attempt = a;
 	c->stream.fd = -1;
 	if (!loop_add(house->loop, &c->watch)) {
 		free(c);
 		return NULL;
 	}
 	settings->users++;
+	return c;
+}
+
+struct courier *courier_check(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
+			      unsigned route, const struct relay_pair *pair)
+{
+	struct courier *c = make(r, house, settings, route);
+
+	if (!c)
+		return NULL;
+	c->checking = true;
+	c->login = LOGIN_CHECK;
+	c->own = *pair;
+	if (dial(c))
+		return c;
+	c->watch.dead = true;
+	return NULL;
+}
+
+struct courier *courier_start(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
+			      unsigned route, struct pop *pop, struct attempt *a)
+{
+	struct courier *c = make(r, house, settings, route);
+
+	if (!c)
+		return NULL;
+	c->login = a->login;
+	c->attempt = a;
+	if (route_of(c)->by_client) {
+		slice_copy(route_user(route_of(c), c->login), c->own.user, sizeof(c->own.user));
+		slice_copy(route_password(route_of(c), c->login), c->own.password, sizeof(c->own.password));
+	}
 	c->pop = pop_hold(pop);
 	for (unsigned i = 0; a->only_host[0] && i < route_of(c)->host_count; i++)
 		if (slice_equal_fold(slice_of(route_of(c)->host[i]), slice_of(a->only_host)))

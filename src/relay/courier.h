@@ -15,6 +15,11 @@ enum courier_stage { COURIER_KNOCKING, COURIER_DIALLING, COURIER_SHAKING, COURIE
 
 struct relay_house;
 
+struct relay_pair {			/* of a client; wiped */
+	char user[LOGIN_MAX + 1];
+	char password[PASSWORD_MAX + 1];
+};
+
 struct courier {
 	struct watch watch;		/* first */
 	struct courier *next;		/* in the relay's list */
@@ -23,6 +28,8 @@ struct courier {
 	struct relay_settings *settings;	/* it was made under; its `users` counts us */
 	unsigned route;
 	int login;			/* route_login: it carries mail of no other */
+	bool checking;			/* it has no attempt, but tries a client's pair; ends with calls.ready or calls.failed */
+	struct relay_pair own;		/* credentials = client: what it logs in with; the wallet's rows come and go */
 	uint8_t stage;			/* enum courier_stage */
 	uint8_t host;			/* index of the host being tried */
 	bool tls_12;			/* TLS 1.2 at most has been tried: see net/tls.h on -0x6600 */
@@ -81,6 +88,9 @@ struct courier *courier_start(struct relay *r, const struct relay_house *house, 
 			      unsigned route, struct pop *pop, struct attempt *a);
 /* For XOAUTH2, right after courier_start: the token to log in with (token_number). False without memory. */
 bool courier_bring_token(struct courier *c, struct slice token, unsigned number);
+/* Starts without an attempt, to try a client's pair. */
+struct courier *courier_check(struct relay *r, const struct relay_house *house, struct relay_settings *settings,
+			      unsigned route, const struct relay_pair *pair);
 /* The host it is connected to, or tries. */
 const char *courier_host(const struct courier *c);
 /* Its connection was made under a POP login that is over: no more attempts for it. */

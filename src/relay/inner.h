@@ -1,5 +1,5 @@
 /*
- * What the relay's own files share: relay.c, its face and what couriers report to; schedule.c, which decides what goes where
+ * What the relay's own files share: relay.c, its face and what couriers report to; vouch.c, which tries clients' pairs; schedule.c, which decides what goes where
  * and when; outcome.c, which ends an attempt; direct.c is what schedule.c is, for messages that are passed on while they come in, and
  * answer.c ends their attempts. Each calls those behind it, never back.
  */
@@ -9,9 +9,11 @@
 #include "relay/courier.h"
 #include "relay/doubt.h"
 #include "relay/login.h"
+#include "relay/missing.h"
 #include "relay/pace.h"
 #include "relay/relay.h"
 #include "relay/token.h"
+#include "relay/wallet.h"
 
 struct route_state {
 	unsigned couriers;		/* those that were made before a reload are counted as well */
@@ -46,6 +48,12 @@ struct relay {
 	int64_t clock_offset;		/* wall less monotonic, s, at the last look */
 	int64_t clock_step, clock_stepped_at;	/* s forward, and from which wall time; 0: never */
 	struct doubts doubts;
+	/* credentials = client */
+	struct wallet *wallet;		/* NULL until some route has it */
+	struct check *checks;		/* pairs that clients wait to hear of, the first to come first */
+	unsigned check_count;
+	struct pace refusals;		/* of pairs, by the upstream */
+	struct missing missing;
 	struct relay_counters counters;
 };
 
@@ -74,8 +82,28 @@ static inline struct route_state *relay_state(const struct relay *r, const struc
 /* By name, for logs: empty for the stored one. */
 static inline const char *relay_login_name(const struct relay *r, unsigned route, int login)
 {
-	return login > LOGIN_STORED ? r->settings->routes[route].logins[login - 1].account : "";
+	const struct relay_route *to = &r->settings->routes[route];
+
+	if (login <= LOGIN_STORED)
+		return "";
+	return to->by_client ? wallet_account(r->wallet, login - 1).at : to->logins[login - 1].account;
 }
+
+/* vouch.c */
+
+/* Pairs that wait are tried as far as there is room. */
+void vouch_place(struct relay *r);
+int64_t vouch_deadline(const struct relay *r);
+void vouch_expire(struct relay *r);
+/* A courier that was checking has logged in; or it could not, `login`: for the pair's sake perhaps. */
+void vouch_proved(struct relay *r, struct courier *c);
+void vouch_failed(struct relay *r, struct courier *c, const char *words, bool login);
+/* It went without a word, at a reload: the pair waits again. */
+void vouch_gone(struct relay *r, const struct courier *c);
+/* A pair that was good is refused. */
+void vouch_forget(struct relay *r, unsigned route, int login);
+/* At the very end. */
+void vouch_end(struct relay *r);
 
 /* direct.c */
 
@@ -102,6 +130,11 @@ bool age_is_over(const struct relay *r, int64_t arrived);
 
 /* To a courier of its route, idle or new; false when there is none to be had now. */
 bool schedule_carry(struct relay *r, struct attempt *a);
+
+/* A connection that tries a pair; NULL when there is no place for one now. */
+struct courier *schedule_check(struct relay *r, unsigned route, const struct relay_pair *pair);
+/* Mail that waits for the account goes now. */
+void schedule_came(struct relay *r, struct slice account);
 
 /* What keeps a route's mail. */
 enum relay_wait schedule_wait(const struct relay *r, unsigned route);

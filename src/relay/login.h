@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 #define LOGIN_STORED	0	/* the route's own pair, or no login at all; others are rows of its table from 1 on */
-#define LOGIN_MISSING	(-1)	/* credentials = sender, and there is no row for the account */
+#define LOGIN_MISSING	(-1)	/* credentials = sender or client, and there is no row for the account */
+#define LOGIN_CHECK	(-2)	/* credentials = client: a pair that is being tried, and nobody's yet */
 
 struct login_state {
 	unsigned refusals;		/* in a row */

@@ -79,16 +79,27 @@ static void refuse_login(struct relay *r, unsigned route, int login, const char 
 	record_seconds(&line, "retry", l->down_until - relay_now(r));
 	record_reason(&line, "error", slice_of(words));
 	log_record(SEVERITY_ERR, &line);
+	vouch_forget(r, route, login);
 }
 
 static void on_ready(struct relay *r, struct courier *c)
 {
-	if (!is_current(r, c))
+	if (c->checking)
+		vouch_proved(r, c);
+	if (!is_current(r, c) || c->watch.dead)
 		return;
 	login_accepted(&r->states[c->route].logins[c->login]);
 	if (r->states[c->route].token)
 		token_accepted(r->states[c->route].token);
 	relay_wake(r);			/* others waited for it to be tried */
+}
+
+/* A client's pair is forgotten, so that there is nothing to rest: its mail finds at once that it has to wait. */
+static int64_t login_rest(const struct relay *r, const struct courier *c)
+{
+	int64_t until = r->states[c->route].logins[c->login].down_until;
+
+	return until ? until : relay_now(r);
 }
 
 static void on_done(struct relay *r, struct courier *c, struct attempt *a)
@@ -103,7 +114,7 @@ static void on_done(struct relay *r, struct courier *c, struct attempt *a)
 	if (is_current(r, c) && r->settings->routes[c->route].pop.use == POP_OFF && attempt_login_refused(a, &words)) {
 		slice_copy(slice_first(words, sizeof(text) - 1), text, sizeof(text));
 		refuse_login(r, c->route, c->login, text);
-		a->not_before = r->states[c->route].logins[c->login].down_until;
+		a->not_before = login_rest(r, c);
 	} else if (is_current(r, c) && was_heard(a)) {
 		struct route_state *state = &r->states[c->route];
 
@@ -122,6 +133,7 @@ static void on_idle(struct relay *r, struct courier *c)
 		courier_quit(c);
 		return;
 	}
+	vouch_place(r);
 	direct_place(r);
 	schedule_run(r);
 }
@@ -140,6 +152,13 @@ static bool tries_fresh_token(struct relay *r, struct courier *c, struct attempt
 
 static void on_failed(struct relay *r, struct courier *c, struct attempt *a, const char *words, bool login)
 {
+	if (c->checking) {
+		bool of_pair = smtp_client_stage(&c->smtp) == STAGE_AUTH;
+
+		vouch_failed(r, c, words, login);
+		if (of_pair)
+			return;
+	}
 	if (is_current(r, c) && login && tries_fresh_token(r, c, a))
 		return;
 	if (is_current(r, c) && login)
@@ -151,7 +170,7 @@ static void on_failed(struct relay *r, struct courier *c, struct attempt *a, con
 	attempt_group_verdict(a, 0, slice_of(words), false);
 	outcome_log(r, a, c->address);
 	if (is_current(r, c))
-		a->not_before = login ? r->states[c->route].logins[c->login].down_until : r->states[c->route].down_until;
+		a->not_before = login ? login_rest(r, c) : r->states[c->route].down_until;
 	go_on(r, a);
 }
 
@@ -160,6 +179,8 @@ static void on_gone(struct relay *r, struct courier *c)
 	struct courier **link = &r->couriers;
 	struct route_state *state;
 
+	if (c->checking)
+		vouch_gone(r, c);
 	while (*link && *link != c)
 		link = &(*link)->next;
 	if (!*link)
@@ -193,17 +214,22 @@ static void before(struct watch *w)
 	struct relay *r = (struct relay *)w;
 
 	direct_expire(r);
+	vouch_expire(r);
+	vouch_place(r);
 	direct_place(r);
 	schedule_before(w);
 }
 
 static void want(struct watch *w)
 {
-	int64_t direct = direct_deadline((const struct relay *)w);
+	const struct relay *r = (const struct relay *)w;
+	int64_t direct = direct_deadline(r), vouch = vouch_deadline(r);
 
 	schedule_want(w);
 	if (direct < w->deadline)
 		w->deadline = direct;
+	if (vouch < w->deadline)
+		w->deadline = vouch;
 }
 
 static void reap(struct watch *w)
@@ -293,6 +319,7 @@ void relay_free(struct relay *r)
 	free_all(r->waiting);
 	free_all(r->returning);
 	free_all(r->direct);
+	vouch_end(r);
 	release_pops(r->states, relay_route_count(r));
 	free_states(r->states, relay_route_count(r));
 	free(r);
@@ -369,11 +396,27 @@ static void hasten_all(struct relay *r)
 	}
 }
 
+/* It outlives a reload: nobody has to log in again for that. */
+static bool share_wallet(struct relay *r, struct relay_settings *settings)
+{
+	for (unsigned i = 0; i < settings->route_count; i++) {
+		if (!settings->routes[i].by_client)
+			continue;
+		if (!r->wallet)
+			r->wallet = wallet_new();
+		settings->routes[i].wallet = r->wallet;
+		if (!r->wallet)
+			return false;
+	}
+	return true;
+}
+
 bool relay_apply(struct relay *r, struct relay_settings *settings)
 {
 	struct route_state *states = calloc(settings->route_count + 1u, sizeof(*states));
 
-	if (!states || !make_logins(settings, states) || !make_tokens(r, settings, states) || !make_pops(r, settings, states)) {
+	if (!states || !share_wallet(r, settings) || !make_logins(settings, states) || !make_tokens(r, settings, states) ||
+	    !make_pops(r, settings, states)) {
 		release_pops(states, settings->route_count);
 		free_states(states, settings->route_count);
 		return false;
@@ -457,7 +500,8 @@ void relay_status(const struct relay *r, unsigned route, struct relay_status *ou
 const char *relay_wait_name(enum relay_wait wait)
 {
 	static const char *const names[] = {
-		[WAIT_NOT] = "", [WAIT_CONNECTION] = "connection", [WAIT_RATE] = "rate", [WAIT_DOWN] = "relay-down"
+		[WAIT_NOT] = "", [WAIT_CONNECTION] = "connection", [WAIT_RATE] = "rate", [WAIT_DOWN] = "relay-down",
+		[WAIT_LOGIN] = "login",
 	};
 
 	return names[wait];
@@ -479,6 +523,9 @@ enum relay_wait relay_waits_for(const struct relay *r, const struct spool_entry 
 	int route = e->taken || !r->settings ? -1 : first_route(r, m);
 	enum relay_wait wait = route < 0 ? WAIT_NOT : schedule_wait(r, (unsigned)route);
 
+	if (route >= 0 && r->settings->routes[route].by_client &&
+	    route_login(&r->settings->routes[route], m->envelope.account) == LOGIN_MISSING)
+		return WAIT_LOGIN;
 	/* In the line for the rate it is due when its turn is expected. */
 	if (e->next_attempt > relay_now(r) && (wait != WAIT_RATE || e->next_attempt > r->states[route].line))
 		return WAIT_NOT;

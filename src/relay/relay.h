@@ -27,13 +27,15 @@ bool relay_idle(const struct relay *r);
 
 /* How ingest passes messages on while they come in ([relay] mode). */
 void relay_way(struct relay *r, struct passage_way *out);
+/* How ingest has passwords tried at the next hop (credentials = client). */
+void relay_vouch_way(struct relay *r, struct vouch_way *out);
 
 struct relay_counters {
 	uint64_t delivered, deferred, failed, returned;	/* recipients; returned: messages */
 };
 const struct relay_counters *relay_counters(const struct relay *r);
 
-enum relay_wait { WAIT_NOT, WAIT_CONNECTION, WAIT_RATE, WAIT_DOWN };
+enum relay_wait { WAIT_NOT, WAIT_CONNECTION, WAIT_RATE, WAIT_DOWN, WAIT_LOGIN };
 /* Why mail of this route doesn't go now: "", "connection", "rate", "relay-down". */
 const char *relay_wait_name(enum relay_wait wait);
 

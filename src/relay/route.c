@@ -4,6 +4,8 @@
 
 #include "mail/address.h"
 #include "relay/login.h"
+#include "relay/wallet.h"
+#include "trust/accounts.h"
 
 static struct slice domain_of(struct slice address)
 {
@@ -80,6 +82,17 @@ int route_login_compare(const void *a, const void *b)
 	return slice_compare_fold(slice_of(x->account), slice_of(y->account));
 }
 
+/* An account whose password only the next hop knows sends as itself or not at all; others have no pair of their own. */
+static int client_login(const struct relay_route *r, struct slice account)
+{
+	const struct trust_account *a = r->trust && account.len ? accounts_find(r->trust, account) : NULL;
+	int row = a && a->upstream && r->wallet ? wallet_find(r->wallet, account) : -1;
+
+	if (a && a->upstream)
+		return row < 0 ? LOGIN_MISSING : row + 1;
+	return r->user[0] ? LOGIN_STORED : LOGIN_MISSING;
+}
+
 int route_login(const struct relay_route *r, struct slice account)
 {
 	const struct relay_login *found = NULL;
@@ -87,6 +100,8 @@ int route_login(const struct relay_route *r, struct slice account)
 
 	if (!r->by_sender)
 		return LOGIN_STORED;
+	if (r->by_client)
+		return client_login(r, account);
 	if (r->login_count && account.len && slice_copy(account, key.account, sizeof(key.account)))
 		found = bsearch(&key, r->logins, r->login_count, sizeof(key), route_login_compare);
 	if (found)
@@ -96,10 +111,14 @@ int route_login(const struct relay_route *r, struct slice account)
 
 struct slice route_user(const struct relay_route *r, int login)
 {
+	if (login > LOGIN_STORED && r->by_client)
+		return wallet_user(r->wallet, login - 1);
 	return slice_of(login > LOGIN_STORED ? r->logins[login - 1].user : r->user);
 }
 
 struct slice route_password(const struct relay_route *r, int login)
 {
+	if (login > LOGIN_STORED && r->by_client)
+		return wallet_password(r->wallet, login - 1);
 	return slice_of(login > LOGIN_STORED ? r->logins[login - 1].password : r->password);
 }

@@ -36,6 +36,8 @@ struct relay_login {			/* a line of credentials_file */
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
 };
 
+struct wallet;
+
 struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char name[64];
 	unsigned line;			/* in the configuration, for errors */
@@ -51,7 +53,10 @@ struct relay_route {			/* one [relay NAME]; the default one has an empty name */
 	char user[LOGIN_MAX + 1];
 	char password[PASSWORD_MAX + 1];	/* wiped with the configuration */
 	char token_command[256];	/* XOAUTH2: makes the token, in place of a password; or empty */
-	bool by_sender;			/* credentials = sender: */
+	bool by_client;			/* credentials = client: rows are the wallet's */
+	const struct wallet *wallet;	/* the relay's; NULL: it has none yet */
+	const struct trust *trust;	/* whose password is the next hop's */
+	bool by_sender;			/* credentials = sender, or client: */
 	unsigned login_count;
 	struct relay_login *logins;	/* sorted by account; owned by the configuration */
 	char logins_path[256];

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "relay/inner.h"
+#include "trust/accounts.h"
 
 /* Attempts that wait in memory for a courier of their route; the others wait in the queue. */
 #define WAITING_MAX	32
@@ -17,6 +18,7 @@
 #define LATER_MS	1000
 /* One that the disk gives back damaged is looked at again: an operator may have repaired the disk. */
 #define DAMAGED_MS	(60 * 60 * 1000)
+#define MISSING_MS	(10 * 60 * 1000)	/* mail that waits for its account's login is looked at again, should nobody remember it */
 #define MISSING_TOLD_MS	(60 * 60 * 1000)	/* from one alarm about accounts without a login to the next, a route */
 #define SWEEP_MS	60000	/* how often messages are looked through for those that have expired or are late */
 #define LOADS_PER_SWEEP	16
@@ -132,6 +134,14 @@ static bool login_has_place(const struct relay *r, unsigned route, int login)
 	return true;
 }
 
+static void take_in(struct relay *r, unsigned route, struct courier *c)
+{
+	c->next = r->couriers;
+	r->couriers = c;
+	r->states[route].couriers++;
+	r->open++;
+}
+
 static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 {
 	struct token *t = r->states[route].token;
@@ -150,11 +160,24 @@ static bool start_courier(struct relay *r, unsigned route, struct attempt *a)
 	/* Without memory it finds at AUTH that it has none, and fails there. */
 	if (t)
 		courier_bring_token(c, token, token_number(t));
-	c->next = r->couriers;
-	r->couriers = c;
-	r->states[route].couriers++;
-	r->open++;
+	take_in(r, route, c);
 	return true;
+}
+
+struct courier *schedule_check(struct relay *r, unsigned route, const struct relay_pair *pair)
+{
+	struct courier *c;
+
+	if (!has_place(r, route)) {
+		c = idle_courier(r, route, LOGIN_MISSING, "");
+		if (c)
+			courier_quit(c);
+		return NULL;
+	}
+	c = courier_check(r, &r->house, r->settings, route, pair);
+	if (c)
+		take_in(r, route, c);
+	return c;
 }
 
 bool schedule_carry(struct relay *r, struct attempt *a)
@@ -257,6 +280,7 @@ static const char *why_not(struct relay *r, int route, int login, bool waited, i
 		sooner(until, line_up(r, (unsigned)route));
 		return "waits for the relay's rate";
 	case WAIT_CONNECTION:
+	case WAIT_LOGIN:		/* not a route's */
 	case WAIT_NOT:
 		break;
 	}
@@ -286,6 +310,39 @@ static void miss_login(struct relay *r, struct attempt *a)
 	outcome_log(r, a, "");
 }
 
+/* credentials = client: its pair is gone with the last restart, or since the next hop refuses it. */
+static bool is_clients(const struct relay *r, const struct attempt *a)
+{
+	const struct relay_route *to = &r->settings->routes[a->route];
+	const struct trust_account *who = to->by_client ? accounts_find(to->trust, attempt_account(a, r->settings)) : NULL;
+
+	return who && who->upstream;
+}
+
+static void await_login(struct relay *r, struct attempt *a)
+{
+	struct slice account = attempt_account(a, r->settings);
+	struct record line;
+
+	attempt_skip_group(a, SLICE_OF("waits for its account to log in again"));
+	if (!missing_note(&r->missing, account, a->id))
+		return;
+	record_start(&line, "login-down");
+	record_word(&line, "relay", a->route_name);
+	record_text(&line, "account", account);
+	record_text(&line, "error", SLICE_OF("its mail waits for it to log in again"));
+	log_record(SEVERITY_NOTICE, &line);
+}
+
+void schedule_came(struct relay *r, struct slice account)
+{
+	uint64_t id;
+
+	while ((id = missing_next(&r->missing, account)))
+		spool_hasten(r->house.spool, id, relay_now(r));
+	relay_wake(r);
+}
+
 static void go_on(struct relay *r, struct attempt *a, bool waited)
 {
 	int64_t until = 0;
@@ -296,6 +353,11 @@ static void go_on(struct relay *r, struct attempt *a, bool waited)
 
 		if (!a->group_count)
 			break;
+		if (a->login == LOGIN_MISSING && is_clients(r, a)) {
+			sooner(&until, relay_now(r) + MISSING_MS);
+			await_login(r, a);
+			continue;
+		}
 		if (a->login == LOGIN_MISSING) {
 			a->carried = true;	/* an attempt, though nobody set out */
 			miss_login(r, a);

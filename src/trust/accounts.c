@@ -29,7 +29,7 @@ struct slice account_name(const struct trust_account *a)
 
 bool account_can_login(const struct trust_account *a)
 {
-	return a->has_scram || a->has_cram || a->has_plain;
+	return a->has_scram || a->has_cram || a->has_plain || a->upstream;
 }
 
 static const char *read_scram(struct slice value, struct trust_account *a)
@@ -60,10 +60,20 @@ static const char *read_plain(struct slice value, struct trust_account *a)
 	return slice_copy(value, a->plain, sizeof(a->plain)) ? NULL : "password too long";
 }
 
+/* Beside it a secret of ours would be a second door. */
+static const char *read_upstream(struct slice value, struct trust_account *a)
+{
+	if (a->upstream)
+		return "two secrets of one kind";
+	a->upstream = true;
+	return value.len == 0 ? NULL : "{UPSTREAM} has nothing behind it";
+}
+
 static const struct named_part schemes[] = {
 	{ SLICE("{SCRAM-SHA-256}"), read_scram },
 	{ SLICE("{CRAM-MD5}"), read_cram },
 	{ SLICE("{PLAIN}"), read_plain },
+	{ SLICE("{UPSTREAM}"), read_upstream },
 };
 
 static const char *read_secret(struct slice text, struct trust_account *a)
@@ -84,6 +94,8 @@ static const char *read_secrets(struct slice field, struct trust_account *a)
 		return NULL;
 	for (unsigned n = 0; !wrong && slice_cut(&field, ' ', &secret); n++)
 		wrong = n < 2 ? read_secret(secret, a) : "more than two secrets";
+	if (!wrong && a->upstream && (a->has_scram || a->has_cram || a->has_plain))
+		wrong = "{UPSTREAM} beside another secret";
 	return wrong;
 }
 
@@ -337,6 +349,14 @@ static void count_logins(struct trust *t)
 		if (!a->has_cram && !a->has_plain)
 			t->all_cram = false;
 	}
+}
+
+const struct trust_account *accounts_upstream(const struct trust *t)
+{
+	for (unsigned i = 0; i < t->account_count; i++)
+		if (t->accounts[i].upstream)
+			return &t->accounts[i];
+	return NULL;
 }
 
 bool accounts_parse(struct trust *t, struct slice text, const char *file, struct fault *f)

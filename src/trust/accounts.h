@@ -3,7 +3,8 @@
  *
  * A line is `address:secret[ secret]:options`; `#` begins a comment line, an empty line is
  * ignored. A secret is {SCRAM-SHA-256}iterations,salt,stored,server (Base64), {CRAM-MD5}hex, or
- * {PLAIN}text without blanks and colons; without any, the account can't log in. Options are
+ * {PLAIN}text without blanks and colons, or {UPSTREAM} alone: its password is the one that the
+ * next hop knows, and is tried there (R40). Without any, the account can't log in. Options are
  * level=, login=, action= and comment=, with one blank between; without any, the last colon may
  * be left out. Local parts are dot-strings (RFC 5321 4.1.2): no doubled dots (R67), no `*`, no
  * `#` in front.
@@ -20,6 +21,7 @@ struct trust_account {
 	uint8_t level;			/* enum trust_level; DEFAULT: the policy's */
 	uint8_t action;			/* enum trust_action; DEFAULT: the policy's */
 	bool has_scram, has_cram, has_plain;
+	bool upstream;			/* {UPSTREAM}: none of these */
 	struct trust_scram scram;
 	uint8_t cram[DIGEST_CRAM_SIZE];
 	char plain[PASSWORD_MAX + 1];
@@ -57,5 +59,7 @@ const struct trust_account *accounts_find(const struct trust *t, struct slice au
 bool accounts_all_cram(const struct trust *t);
 /* True when any account can log in. */
 bool accounts_any_login(const struct trust *t);
+/* The first account with {UPSTREAM}; NULL: none. */
+const struct trust_account *accounts_upstream(const struct trust *t);
 
 #endif

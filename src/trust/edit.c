@@ -39,19 +39,35 @@ static bool put_cram(struct buffer *out, struct slice password)
 	return ok;
 }
 
+/* The options are the only part that isn't ours; what we write we must be able to read. */
+static const char *check_line(struct buffer *out, struct slice line)
+{
+	struct trust_account a = { 0 };
+	const char *wrong = table_read_line(line, &a);
+
+	secret_wipe(&a, sizeof(a));
+	if (!wrong && (buffer_room(out) <= line.len || !buffer_put(out, line) || !buffer_put_text(out, "\n")))
+		wrong = "no room for the line";
+	return wrong;
+}
+
+/* `password` at NULL: {UPSTREAM}. */
 static bool put_line(struct buffer *out, const struct address_key *key, struct slice password,
 		     bool cram_md5, struct slice options)
 {
-	return buffer_put(out, slice_bytes(key->text, key->len)) && buffer_put_text(out, ":") &&
-	       put_scram(out, password) && (!cram_md5 || put_cram(out, password)) &&
-	       buffer_put_text(out, ":") && buffer_put(out, options);
+	if (!buffer_put(out, slice_bytes(key->text, key->len)) || !buffer_put_text(out, ":"))
+		return false;
+	if (!password.at && !buffer_put_text(out, "{UPSTREAM}"))
+		return false;
+	if (password.at && (!put_scram(out, password) || (cram_md5 && !put_cram(out, password))))
+		return false;
+	return buffer_put_text(out, ":") && buffer_put(out, options);
 }
 
-bool accounts_line(struct buffer *out, struct slice address, struct slice password, bool cram_md5,
-		   struct slice options, struct fault *f)
+static bool make_line(struct buffer *out, struct slice address, struct slice password, bool cram_md5,
+		      struct slice options, struct fault *f)
 {
-	const char *wrong = check_password(password);
-	struct trust_account a = { 0 };
+	const char *wrong = password.at ? check_password(password) : NULL;
 	struct address_key key;
 	char memory[ACCOUNTS_LINE_MAX];
 	struct buffer line;
@@ -61,16 +77,24 @@ bool accounts_line(struct buffer *out, struct slice address, struct slice passwo
 		wrong = "not an address";
 	if (!wrong && !put_line(&line, &key, password, cram_md5, options))
 		wrong = "can't make the secret: no randomness, no memory, or options too long";
-	/* The options are the only part that isn't ours; what we write we must be able to read. */
 	if (!wrong)
-		wrong = table_read_line(buffer_bytes(&line), &a);
-	if (!wrong && (buffer_room(out) <= buffer_length(&line) ||
-		       !buffer_put(out, buffer_bytes(&line)) || !buffer_put_text(out, "\n")))
-		wrong = "no room for the line";
-	secret_wipe(&a, sizeof(a));
+		wrong = check_line(out, buffer_bytes(&line));
 	secret_wipe(memory, sizeof(memory));
 	return !wrong ||
 	       fault_set(f, STATUS_DATA, "%.*s: %s", SLICE_ARGS(slice_first(address, 80)), wrong);
+}
+
+bool accounts_line(struct buffer *out, struct slice address, struct slice password, bool cram_md5,
+		   struct slice options, struct fault *f)
+{
+	if (!password.at)
+		password = SLICE_OF("");
+	return make_line(out, address, password, cram_md5, options, f);
+}
+
+bool accounts_line_upstream(struct buffer *out, struct slice address, struct slice options, struct fault *f)
+{
+	return make_line(out, address, slice_bytes(NULL, 0), false, options, f);
 }
 
 static bool is_line_of(struct slice line, const struct address_key *key)

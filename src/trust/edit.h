@@ -17,6 +17,8 @@
  */
 bool accounts_line(struct buffer *out, struct slice address, struct slice password, bool cram_md5,
 		   struct slice options, struct fault *f);
+/* Likewise with {UPSTREAM}, and no password of ours. */
+bool accounts_line_upstream(struct buffer *out, struct slice address, struct slice options, struct fault *f);
 /*
  * The whole file's text with the account's line replaced, added, or (line empty) removed,
  * comments and order kept; a second line of the same account is removed. `line` ends in LF.

@@ -44,7 +44,7 @@ void password_job(const struct trust_account *a, struct slice password, struct p
 {
 	memset(job, 0, sizeof(*job));
 	job->scram = nobodys;
-	job->hopeless = !a || !account_can_login(a) || !is_password(password);
+	job->hopeless = !a || !account_can_login(a) || a->upstream || !is_password(password);
 	if (!job->hopeless)
 		take_secret(a, job);
 	job->password_len = (uint16_t)slice_first(password, PASSWORD_MAX).len;
@@ -144,7 +144,7 @@ static bool memo_digest(const struct password_memo *m, const struct trust_accoun
 	struct buffer b;
 	bool ok;
 
-	if (!a || !account_can_login(a) || !is_password(password))
+	if (!a || !account_can_login(a) || a->upstream || !is_password(password))
 		return false;
 	name = account_name(a);
 	buffer_init(&b, memory, sizeof(memory));

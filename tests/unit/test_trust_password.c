@@ -282,12 +282,35 @@ static void memo_is_bounded_and_keeps_the_last(void **unused)
 	trust_free(t);
 }
 
+/* {UPSTREAM}: no password is right here, whatever it is, and none is remembered here. */
+static void upstream_is_not_ours_to_check(void **unused)
+{
+	struct password_memo *m = password_memo_new();
+	struct trust *t = f0_start("user1@test-sample.jp:{UPSTREAM}:\n");
+	const struct trust_account *a = accounts_at(t, 0);
+	static const char *const typed[] = { "user1234", "", "{UPSTREAM}" };
+	struct password_job job;
+
+	(void)unused;
+	assert_true(account_can_login(a) && a->upstream && accounts_any_login(t) && accounts_upstream(t) == a);
+	assert_false(accounts_all_cram(t));
+	for (size_t i = 0; i < COUNT(typed); i++) {
+		password_job(a, slice_of(typed[i]), &job);
+		assert_false(password_check(&job));
+		password_memo_add(m, a, slice_of(typed[i]));
+		assert_false(password_memo_knows(m, a, slice_of(typed[i])));
+	}
+	assert_false(password_check_cram(a, slice_of("<x>"), slice_of("0123456789abcdef0123456789abcdef")));
+	password_memo_free(m);
+	trust_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scram_like_dovecot), cmocka_unit_test(scram_of_the_standard),
 		cmocka_unit_test(cram_like_dovecot), cmocka_unit_test(cram_responses),
-		cmocka_unit_test(nobody_has_no_password),
+		cmocka_unit_test(nobody_has_no_password), cmocka_unit_test(upstream_is_not_ours_to_check),
 		cmocka_unit_test(checks), cmocka_unit_test(refuses_what_is_no_password),
 		cmocka_unit_test(same_work_for_all), cmocka_unit_test(remembers),
 		cmocka_unit_test(memo_is_bounded_and_keeps_the_last),
