@@ -65,3 +65,13 @@ void draft_notice(const struct draft *d, const char *format, ...)
 	ascii_tame(text);
 	d->notice(d->context, text);
 }
+
+void draft_strip_colons(char *text)
+{
+	char *out = text;
+
+	for (; *text; text++)
+		if (*text != ':')
+			*out++ = ascii_fold(*text);
+	*out = '\0';
+}

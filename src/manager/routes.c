@@ -161,16 +161,6 @@ static uint16_t default_port(const struct draft_relay *r)
 	return r->route.mechanisms ? 587 : 25;
 }
 
-void draft_strip_colons(char *text)
-{
-	char *out = text;
-
-	for (; *text; text++)
-		if (*text != ':')
-			*out++ = ascii_fold(*text);
-	*out = '\0';
-}
-
 static bool refuse_without_tls(struct draft *d, struct draft_block *b)
 {
 	const struct draft_relay *r = b->relay;
