@@ -83,6 +83,10 @@
 #define LOG_LINE_MAX		1000	/* octets: OpenWrt's logd cuts at 1024 with its own prefix */
 #define LOG_VALUE_MAX		128	/* octets of one value from outside in a log line, before quoting */
 #define LOG_REASON_MAX		320	/* octets of a reason in our own words, with some of a peer in it */
+#define AUDIT_LINE_MAX	3000	/* octets of an audit record: its values whole, also where each octet needs an escape or two */
+#define AUDIT_VALUE_MAX	256	/* octets of one value from outside in it, before quoting: a Message-ID, an address */
+#define STRANGERS_BURST	100	/* audit records of refusals of nobody at once, and */
+#define STRANGERS_MINUTE	10	/* a minute after that: or whoever reaches the port could rotate all evidence away */
 #define FAULT_MAX		400	/* octets of an error text for a person */
 
 #endif

@@ -34,7 +34,7 @@ static void add_field(struct record *r, const char *key, struct slice value)
 
 	if (is_full(r))
 		return;
-	if (need > LOG_LINE_MAX - more.len - r->len) {
+	if (need > r->most - more.len - r->len) {
 		append(r, more);
 		return;
 	}
@@ -44,10 +44,22 @@ static void add_field(struct record *r, const char *key, struct slice value)
 	append(r, value);
 }
 
-void record_start(struct record *r, const char *event)
+static void start(struct record *r, const char *event, size_t most, size_t value_most)
 {
 	r->len = 0;
-	append(r, slice_first(slice_of(event), LOG_LINE_MAX - more.len));
+	r->most = most;
+	r->value_most = value_most;
+	append(r, slice_first(slice_of(event), most - more.len));
+}
+
+void record_start(struct record *r, const char *event)
+{
+	start(r, event, LOG_LINE_MAX, LOG_VALUE_MAX);
+}
+
+void record_start_audit(struct record *r, const char *event)
+{
+	start(r, event, AUDIT_LINE_MAX, AUDIT_VALUE_MAX);
 }
 
 void record_word(struct record *r, const char *key, const char *word)
@@ -90,12 +102,12 @@ static void quote(struct buffer *out, char c)
 }
 
 /* A long value that needs many escapes is cut earlier, or there would be no room for it at all. */
-#define QUOTED_MAX (4 * LOG_VALUE_MAX)
+#define QUOTED_MAX(r) (4 * (r)->value_most)
 
 static void add_text(struct record *r, const char *key, struct slice value, size_t most)
 {
 	/* Each octet as \xHH, quotes, the dots, and buffer_putf's NUL. */
-	char memory[QUOTED_MAX + 4 + 2 + 3 + 1];
+	char memory[4 * AUDIT_VALUE_MAX + 4 + 2 + 3 + 1];
 	struct slice kept = slice_first(value, most);
 	bool bare = is_bare(kept);
 	struct buffer out;
@@ -104,7 +116,7 @@ static void add_text(struct record *r, const char *key, struct slice value, size
 	buffer_init(&out, memory, sizeof(memory));
 	if (!bare)
 		buffer_put_text(&out, "\"");
-	for (i = 0; i < kept.len && buffer_length(&out) < QUOTED_MAX; i++)
+	for (i = 0; i < kept.len && buffer_length(&out) < QUOTED_MAX(r); i++)
 		quote(&out, kept.at[i]);
 	if (i < value.len)
 		buffer_put_text(&out, "...");
@@ -115,7 +127,7 @@ static void add_text(struct record *r, const char *key, struct slice value, size
 
 void record_text(struct record *r, const char *key, struct slice value)
 {
-	add_text(r, key, value, LOG_VALUE_MAX);
+	add_text(r, key, value, r->value_most);
 }
 
 void record_reason(struct record *r, const char *key, struct slice value)

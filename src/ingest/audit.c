@@ -1,6 +1,7 @@
 #include "ingest/audit.h"
 
 #include "base/log.h"
+#include "base/trail.h"
 #include "ingest/evidence.h"
 #include "trust/accounts.h"
 
@@ -97,7 +98,7 @@ void audit_lockout(const struct session *s, enum lockout_scope scope)
 }
 
 /* Of a message that is accepted each recipient has a delivery line; of one that is refused, this one (R18). */
-static void record_recipients(const struct transaction *t)
+static void log_recipients(const struct transaction *t)
 {
 	struct slice rest = buffer_bytes(&t->recipients), to;
 	struct record r;
@@ -110,67 +111,152 @@ static void record_recipients(const struct transaction *t)
 	}
 }
 
-void audit_message(const struct session *s, const struct transaction *t, enum reply reply)
+/* In the trail each but the first, which the message's own record has: who it was for is known before it is delivered. */
+static void put_recipients(const struct session *s, const struct transaction *t)
+{
+	struct slice rest = buffer_bytes(&t->recipients), to;
+	struct record r;
+
+	slice_cut(&rest, '\n', &to);
+	while (slice_cut(&rest, '\n', &to) && to.len) {
+		record_start_audit(&r, "recipient");
+		record_word(&r, "id", t->id);
+		record_text(&r, "account", principal_name(&s->principal));
+		record_text(&r, "from", address_text(&t->mail.sender));
+		record_text(&r, "to", to);
+		trail_put(TRAIL_OURS, &r);
+	}
+}
+
+static enum trail_of whose(const struct session *s)
+{
+	return s->principal.kind == PRINCIPAL_NOBODY ? TRAIL_STRANGER : TRAIL_OURS;
+}
+
+static bool is_accepted(const struct transaction *t, enum reply reply)
+{
+	return reply == REPLY_ACCEPTED || (reply == REPLY_PASSED && t->passage.code < 300);
+}
+
+static void record_fate(struct record *r, const struct transaction *t, enum reply reply)
+{
+	const struct passage *p = &t->passage;
+	bool passed = reply == REPLY_PASSED, accepted = is_accepted(t, reply);
+
+	record_word(r, "verdict", accepted ? "accepted" : "refused");
+	record_number(r, "code", passed ? p->code : reply_code(reply));
+	record_word(r, "reason", reasons[reply]);
+	if (passed && !accepted)
+		record_word(r, "reason", p->in_doubt ? "in-doubt" : p->heard ? "upstream" : "not-passed-on");
+	record_word(r, "mode", passed ? "direct" : NULL);
+}
+
+static void record_message(struct record *r, const struct session *s, const struct transaction *t, enum reply reply)
 {
 	const struct verdict *seen = &t->header_verdict;
-	const struct passage *p = &t->passage;
-	bool passed = reply == REPLY_PASSED;
-	bool accepted = reply == REPLY_ACCEPTED || (passed && p->code < 300);
+
+	record_word(r, "id", t->id);
+	record_fate(r, t, reply);
+	record_verdict(r, transaction_verdict(t));
+	record_word(r, "from_is", match_name(seen->from_match));
+	if (seen->display_address)
+		record_number(r, "display_addr", 1);
+	record_number(r, "rcpts", t->recipient_count);
+	record_number(r, "size", (int64_t)t->size);
+	if (is_accepted(t, reply))
+		record_word(r, "repaired", evidence_repairs(s));
+	record_word(r, "removed", strip_names(t->strip.done));
+	record_principal(r, s);
+	record_text(r, "from", address_text(&t->mail.sender));
+	record_text(r, "header_from", address_text(&seen->from_address));
+	record_text(r, "to", slice_first(buffer_bytes(&t->recipients), slice_find(buffer_bytes(&t->recipients), '\n')));
+	record_text(r, "msgid", transaction_message_id(t));
+}
+
+void audit_message(const struct session *s, const struct transaction *t, enum reply reply)
+{
 	struct record r;
 
 	record_start(&r, "message");
-	record_word(&r, "id", t->id);
-	record_word(&r, "verdict", accepted ? "accepted" : "refused");
-	record_number(&r, "code", passed ? p->code : reply_code(reply));
-	record_word(&r, "reason", reasons[reply]);
-	if (passed && !accepted)
-		record_word(&r, "reason", p->in_doubt ? "in-doubt" : p->heard ? "upstream" : "not-passed-on");
-	record_word(&r, "mode", passed ? "direct" : NULL);
-	record_verdict(&r, transaction_verdict(t));
-	record_word(&r, "from_is", match_name(seen->from_match));
-	if (seen->display_address)
-		record_number(&r, "display_addr", 1);
-	record_number(&r, "rcpts", t->recipient_count);
-	record_number(&r, "size", (int64_t)t->size);
-	if (accepted)
-		record_word(&r, "repaired", evidence_repairs(s));
-	record_word(&r, "removed", strip_names(t->strip.done));
-	record_principal(&r, s);
-	record_text(&r, "from", address_text(&t->mail.sender));
-	record_text(&r, "header_from", address_text(&seen->from_address));
-	record_text(&r, "to", slice_first(buffer_bytes(&t->recipients),
-					  slice_find(buffer_bytes(&t->recipients), '\n')));
-	record_text(&r, "msgid", transaction_message_id(t));
+	record_message(&r, s, t, reply);
 	log_record(SEVERITY_INFO, &r);
-	if (!accepted && t->recipient_count > 1)
-		record_recipients(t);
+	if (!is_accepted(t, reply) && t->recipient_count > 1)
+		log_recipients(t);
+	if (!trail_is_open())
+		return;
+	record_start_audit(&r, "message");
+	record_message(&r, s, t, reply);
+	trail_put(whose(s), &r);
+	put_recipients(s, t);
+}
+
+static void record_unsafe(struct record *r, const struct transaction *t, enum reply reply)
+{
+	record_word(r, "id", t->id);
+	record_fate(r, t, reply);
+	record_text(r, "from", address_text(&t->mail.sender));
+	record_text(r, "msgid", transaction_message_id(t));
+}
+
+void audit_unsafe(const struct transaction *t, enum reply reply)
+{
+	struct record r;
+
+	record_start(&r, "message");
+	record_unsafe(&r, t, reply);
+	log_record(SEVERITY_ERR, &r);
+	record_start_audit(&r, "message");
+	record_unsafe(&r, t, reply);
+	trail_put(TRAIL_OURS, &r);
+}
+
+struct refusal {
+	const char *at;			/* "mail" or "rcpt" */
+	enum reply reply;
+	const struct verdict *verdict;	/* NULL: it was not about trust */
+	struct slice value;		/* the address, or with `is_line` the line as it came */
+	bool is_line;
+};
+
+static void record_refusal(struct record *r, const struct session *s, const struct refusal *f)
+{
+	record_word(r, "at", f->at);
+	record_number(r, "code", reply_code(f->reply));
+	if (s->transaction && !f->is_line)
+		record_word(r, "id", s->transaction->id);
+	if (f->verdict)
+		record_verdict(r, f->verdict);
+	record_principal(r, s);
+	record_text(r, f->is_line ? "line" : f->at[0] == 'm' ? "from" : "to", f->value);
+}
+
+static void tell_refusal(const struct session *s, const struct refusal *f)
+{
+	struct record r;
+
+	record_start(&r, "refused");
+	record_refusal(&r, s, f);
+	log_record(SEVERITY_INFO, &r);
+	if (!trail_is_open())
+		return;
+	record_start_audit(&r, "refused");
+	record_refusal(&r, s, f);
+	trail_put(whose(s), &r);
 }
 
 void audit_refusal(const struct session *s, const char *at, const struct address *who, const struct verdict *v,
 			enum reply reply)
 {
-	struct record r;
+	const struct refusal f = { at, reply, v, address_text(who), false };
 
-	record_start(&r, "refused");
-	record_word(&r, "at", at);
-	record_number(&r, "code", reply_code(reply));
-	if (s->transaction)
-		record_word(&r, "id", s->transaction->id);
-	if (v)
-		record_verdict(&r, v);
-	record_principal(&r, s);
-	record_text(&r, at[0] == 'm' ? "from" : "to", address_text(who));
-	log_record(SEVERITY_INFO, &r);
+	tell_refusal(s, &f);
 }
 
 void audit_refused_line(const struct session *s, struct slice line)
 {
-	struct record r;
+	const struct refusal f = {
+		slice_starts_fold(line, SLICE_OF("mail")) ? "mail" : "rcpt", (enum reply)s->smtp.last_reply, NULL, line, true
+	};
 
-	record_start(&r, "refused");
-	record_word(&r, "at", slice_starts_fold(line, SLICE_OF("mail")) ? "mail" : "rcpt");
-	record_number(&r, "code", reply_code((enum reply)s->smtp.last_reply));
-	record_principal(&r, s);
-	record_text(&r, "line", line);
-	log_record(SEVERITY_INFO, &r);
+	tell_refusal(s, &f);
 }

@@ -17,6 +17,7 @@ void session_drop(struct session *s)
 	if (!t)
 		return;
 	if (t->committing) {
+		audit_message(s, t, REPLY_ACCEPTED);
 		t->session = NULL;	/* complete and on its way to the disk: it is mail, though nobody hears the 250 */
 		return;
 	}
@@ -287,6 +288,8 @@ static void committed(struct keeping *k, int result)
 		session_turn(s);
 		return;
 	}
+	if (result)
+		audit_unsafe(t, spool_reply(result));
 	transactions = t->home;
 	transaction_reset(t);
 	pool_put(transactions, t);

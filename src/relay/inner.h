@@ -171,8 +171,8 @@ void outcome_log(struct relay *r, const struct attempt *a, const char *address);
 void outcome_finish(struct relay *r, struct attempt *a);
 /* The message's time is over, or it is taken back by hand: the same, with all that is pending failed. */
 void outcome_expire(struct relay *r, struct attempt *a, bool by_hand);
-/* A taken message leaves the queue, unread and untold: removed by hand, or damaged and over its time. 0 or -errno. */
-int outcome_drop(struct relay *r, const struct spool_entry *e);
+/* A taken message leaves the queue, unread and untold: `why` is "removed" by hand, or "unreadable" and over its time. 0 or -errno. */
+int outcome_drop(struct relay *r, const struct spool_entry *e, const char *why);
 /* Records it as it is. Ends the attempt. */
 void outcome_record(struct relay *r, struct attempt *a);
 

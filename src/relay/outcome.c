@@ -4,23 +4,30 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trail.h"
 #include "relay/inner.h"
 #include "relay/returns.h"
 
 /* Ages are in whole seconds: so much later a parked mail has expired for sure, and isn't tried once more. */
 #define PARKED_EXTRA_MS	2000
 
+static const char *status_of(const struct attempt *a, const struct attempt_recipient *to)
+{
+	if (to->expired)
+		return a->withdrawn ? "withdrawn" : "expired";
+	return to->state == RECIPIENT_DELIVERED ? "delivered" : to->state == RECIPIENT_FAILED ? "failed" : "deferred";
+}
+
 /* The log's line for a recipient (R18: each recipient's final upstream reply). */
 static void log_recipient(const struct attempt *a, const struct attempt_recipient *to, const char *address)
 {
-	static const char *const names[] = { "deferred", "delivered", "failed" };
 	bool delivered = to->state == RECIPIENT_DELIVERED, failed = to->state == RECIPIENT_FAILED;
 	int64_t age = clock_wall() - a->message.envelope.arrived;
 	struct record line;
 
 	record_start(&line, "delivery");
 	record_word(&line, "id", a->id_text);
-	record_word(&line, "status", !to->expired ? names[delivered + 2 * failed] : a->withdrawn ? "withdrawn" : "expired");
+	record_word(&line, "status", status_of(a, to));
 	record_number(&line, "code", to->code);
 	record_number(&line, "tries", a->tries + 1);
 	record_number(&line, "age", age < 0 ? 0 : age);
@@ -62,6 +69,40 @@ static void put_last_words(struct buffer *out, const struct attempt *a)
 	buffer_put(out, slice_first(to < end ? attempt_words(a, to) : a->message.last_reply, buffer_room(out)));
 }
 
+/* The record of a recipient that is settled (R18); `status` is a log line's, or says what else has become of it. */
+static void put_outcome(const struct attempt *a, const struct attempt_recipient *to, const char *status)
+{
+	const struct envelope *e = &a->message.envelope;
+	struct record r;
+
+	record_start_audit(&r, "delivery");
+	record_word(&r, "id", a->id_text);
+	record_word(&r, "status", status);
+	record_number(&r, "code", to->code);
+	record_number(&r, "tries", a->tries + 1);
+	record_number(&r, "age", age_of(a->relay, e->arrived));
+	record_word(&r, "mode", a->direct ? "direct" : NULL);
+	if (attempt_remote(a, to).len)
+		record_text(&r, "host", attempt_remote(a, to));
+	record_text(&r, "account", e->account);
+	record_text(&r, "from", e->sender);
+	record_text(&r, "to", to->address);
+	record_text(&r, "msgid", e->message_id);
+	record_text(&r, "reply", attempt_words(a, to));
+	trail_put(TRAIL_OURS, &r);
+}
+
+/* Once the outcome is recorded: whoever fails and is taken back, since nobody can be told, isn't settled. */
+static void put_outcomes(const struct attempt *a)
+{
+	for (unsigned i = 0; i < a->count && trail_is_open(); i++) {
+		const struct attempt_recipient *to = &a->recipients[i];
+
+		if (to->tried && !recipient_is_pending((char)to->state))
+			put_outcome(a, to, status_of(a, to));
+	}
+}
+
 static char state_on_disk(const struct attempt_recipient *to)
 {
 	return to->state == RECIPIENT_PENDING && to->told ? RECIPIENT_TOLD : (char)to->state;
@@ -77,6 +118,9 @@ void outcome_record(struct relay *r, struct attempt *a)
 
 	if (a->direct) {
 		free(states);
+		/* Else the client sends it again, or it goes into the queue for all. */
+		if (attempt_count(a, RECIPIENT_DELIVERED) || !attempt_count(a, RECIPIENT_PENDING))
+			put_outcomes(a);
 		answer_client(r, a);
 		return;
 	}
@@ -87,6 +131,8 @@ void outcome_record(struct relay *r, struct attempt *a)
 	if (states)
 		result = spool_outcome(r->house.spool, a->id, slice_bytes(states, a->count),
 				       clock_wall() + (at - relay_now(r)) / 1000, at, buffer_bytes(&last));
+	if (!result)
+		put_outcomes(a);
 	if (result) {
 		log_line(SEVERITY_ERR, "message %s: its outcome could not be recorded (%s); it may be sent again",
 			 a->id_text, strerror(-result));
@@ -98,13 +144,38 @@ void outcome_record(struct relay *r, struct attempt *a)
 	r->wake = true;
 }
 
-int outcome_drop(struct relay *r, const struct spool_entry *e)
+/* Of a message that leaves the queue unread: a record for each that was still waiting, or one for all where it can't be read. */
+static void put_dropped(struct relay *r, const struct spool_entry *e, const char *why)
+{
+	int error;
+	struct attempt *a = trail_is_open() ? attempt_new(r->house.spool, e->id, e->attempts, &error) : NULL;
+	struct record line;
+	char id[SPOOL_ID_TEXT];
+
+	for (unsigned i = 0; a && i < a->count; i++) {
+		a->relay = r;
+		if (a->recipients[i].state == RECIPIENT_PENDING)
+			put_outcome(a, &a->recipients[i], why);
+	}
+	if (!a) {
+		spool_id_text(e->id, id);
+		record_start_audit(&line, "delivery");
+		record_word(&line, "id", id);
+		record_word(&line, "status", why);
+		record_number(&line, "rcpts", e->pending);
+		trail_put(TRAIL_OURS, &line);
+	}
+	attempt_free(a);
+}
+
+int outcome_drop(struct relay *r, const struct spool_entry *e, const char *why)
 {
 	uint64_t id = e->id;
 	unsigned count = e->recipients;
 	char *states = malloc(count);
 	int result = -ENOMEM;
 
+	put_dropped(r, e, why);
 	if (states) {
 		memset(states, RECIPIENT_FAILED, count);
 		result = spool_outcome(r->house.spool, id, slice_bytes(states, count), 0, 0, slice_of(""));
@@ -130,11 +201,24 @@ static void note_told(struct attempt *a)
 		a->recipients[i].told = true;
 }
 
+static void put_return(const struct attempt *a, const char *id)
+{
+	struct record r;
+
+	record_start_audit(&r, a->notice ? "delay-notice" : "return");
+	record_word(&r, "id", id);
+	record_word(&r, "of", a->id_text);
+	record_text(&r, "account", a->message.envelope.account);
+	record_text(&r, "to", a->message.envelope.sender);
+	trail_put(TRAIL_OURS, &r);
+}
+
 static void log_return(struct relay *r, const struct attempt *a)
 {
 	char id[SPOOL_ID_TEXT];
 
 	spool_id_text(a->keeping.writer.id, id);
+	put_return(a, id);
 	if (a->notice)
 		log_line(SEVERITY_INFO, "delay-notice id=%s of=%s", id, a->id_text);
 	else

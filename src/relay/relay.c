@@ -556,7 +556,7 @@ int relay_give_up(struct relay *r, uint64_t id, bool return_it)
 	if (!return_it) {
 		spool_id_text(id, text);
 		log_line(SEVERITY_NOTICE, "removed id=%s", text);
-		return outcome_drop(r, e);
+		return outcome_drop(r, e, "removed");
 	}
 	a = schedule_load(r, e);
 	if (!a)

@@ -399,7 +399,7 @@ static void put_off_unreadable(struct relay *r, const struct spool_entry *e, int
 	log_line(SEVERITY_ERR, "message %s can't be read from the spool: %s", text, strerror(-error));
 	if (error != -ENOMEM && age_is_over(r, e->arrived)) {
 		log_line(SEVERITY_ERR, "dropped id=%s reason=unreadable", text);
-		outcome_drop(r, e);
+		outcome_drop(r, e, "unreadable");
 		return;
 	}
 	spool_untake(r->house.spool, e->id, relay_now(r) + (error == -ENOMEM ? LATER_MS : DAMAGED_MS));
