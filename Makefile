@@ -167,6 +167,11 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/sekimori $(MANUAL:%=$(DESTDIR)$(PREFIX)/share/man/%) $(INIT_$(INIT):%=$(DESTDIR)/%)
 
+# What OpenWrt installs, made without its SDK; TARGET as board/openwrt/package lists them. Its own feed is board/openwrt.
+.PHONY: ipk apk
+ipk apk:
+	@BUILD=$(BUILD) MAKE="$(MAKE)" CROSS_COMPILE=$(CROSS_COMPILE) LIBRARIES=$(LIBRARIES) sh board/openwrt/package $@ "$(TARGET)"
+
 # What the program takes, and what each feature adds: -Os for TARGET (default: a router's little-endian MIPS). See board/size.
 size:
 	@sh board/size $(TARGET)

@@ -467,8 +467,8 @@ static int run(const char *path, int told)
 		if (error >= 0)
 			dup2(error, STDERR_FILENO);
 		command_failed(&f);
-		if (!d.foreground)
-			log_line(SEVERITY_ERR, "not started: %s", f.text);
+		log_open("sekimori", log_facility(SLICE_OF("mail")), SEVERITY_INFO, false);	/* said on standard error already */
+		log_line(SEVERITY_ERR, "not started: %s", f.text);
 		status = f.status;
 	}
 	tear_down(&d);
