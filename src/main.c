@@ -46,8 +46,8 @@ static int command_reload(const char *path, int argc, char **argv)
 
 static int command_status(const char *path, int argc, char **argv)
 {
-	if (argc > 1 || (argc == 1 && strcmp(argv[0], "--json") != 0))
-		return command_usage("status [--json]");
+	if (argc > 1 || (argc == 1 && strcmp(argv[0], "--json") != 0 && strcmp(argv[0], "--prometheus") != 0))
+		return command_usage("status [--json | --prometheus]");
 	return ask(path, "status", argc, argv);
 }
 
@@ -62,7 +62,7 @@ static const struct command commands[] = {
 	{ "run", command_run, "run [-f]                                start; -f stays in the foreground" },
 	{ "check", command_check, "check                                   read everything, say what is wrong or will happen" },
 	{ "reload", command_reload, "reload                                  the running gate reads its files again" },
-	{ "status", command_status, "status [--json]                         how it goes" },
+	{ "status", command_status, "status [--json | --prometheus]          how it goes" },
 #if CONFIG_PASSWD
 	{ "passwd", command_passwd, "passwd [--cram-md5] [--level L] [--delete] ADDRESS" },
 	{ "accounts", command_accounts, "accounts [--json]                       who can log in" },

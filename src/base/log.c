@@ -54,6 +54,7 @@ static struct {
 	char stamp[STAMP_SIZE];
 	int fd;				/* to /dev/log; -1 when the logger is away */
 	uint64_t lost;			/* lines since the last one that passed */
+	uint64_t lost_ever;
 	int64_t away_until;		/* ms: the logger was not there; nobody asks for it before */
 } state = { .fd = -1 };
 
@@ -175,8 +176,10 @@ static void write_line(enum severity severity, const char *text)
 		return;
 	if (state.lost > 0)
 		tell_loss();
-	if (state.lost > 0 || !to_logger(severity, text))
+	if (state.lost > 0 || !to_logger(severity, text)) {
 		state.lost++;
+		state.lost_ever++;
+	}
 	if (state.echo)
 		to_stderr(text);
 	errno = error;
@@ -217,6 +220,11 @@ void log_line(enum severity severity, const char *format, ...)
 	va_end(arguments);
 	ascii_tame(text);
 	write_line(severity, text);
+}
+
+uint64_t log_lost(void)
+{
+	return state.lost_ever;
 }
 
 static int number_of(const struct name *names, size_t count, struct slice name)

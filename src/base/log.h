@@ -25,6 +25,8 @@ void log_open(const char *ident, int facility, enum severity least, bool echo);
 void log_record(enum severity severity, const struct record *r);
 /* For lines without values from outside. */
 void log_line(enum severity severity, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Lines that no logger took, since the start. */
+uint64_t log_lost(void);
 /* Names of the facilities and severities as the configuration writes them; -1 when unknown. */
 int log_facility(struct slice name);
 int log_severity(struct slice name);

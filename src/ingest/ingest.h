@@ -48,6 +48,7 @@ struct ingest_settings {
 
 struct ingest_counters {
 	uint64_t sessions, refused_sessions, messages, refused_messages, logins, refused_logins, lockouts, octets;
+	uint64_t refused_senders;		/* by the check at MAIL */
 	unsigned open_sessions;
 };
 

@@ -83,6 +83,7 @@ void session_mail(struct session *s, const struct smtp_server_event *e)
 	session_drop(s);
 	trust_judge_mail(s->settings->trust, &s->principal, &e->mail.sender, &v);
 	reply = sender_reply(&v);
+	s->house->counters.refused_senders += reply != REPLY_SENDER_OK;
 	if (reply == REPLY_SENDER_OK)
 		reply = begin_transaction(s, &e->mail, &v);
 	if (reply != REPLY_SENDER_OK) {

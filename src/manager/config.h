@@ -28,6 +28,7 @@ struct config {
 	struct keyring *keyring;		/* owned */
 	/* [log] */
 	int log_facility, log_severity;
+	int64_t stats_interval;			/* ms; 0: never */
 	/* [manager] */
 	char role[16], audit[256];
 	unsigned licences, audit_keep;

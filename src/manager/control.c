@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "manager/listing.h"
+#include "manager/status.h"
 #include "net/listener.h"
 #include "net/stream.h"
 
@@ -30,7 +31,8 @@ struct client {
 	struct stream stream;
 	int64_t deadline;
 	produce *next;			/* NULL: the request hasn't come, or the answer is out */
-	bool json, started, ending;
+	enum status_form form;
+	bool started, ending;
 	uint64_t id, cursor;
 };
 
@@ -52,9 +54,12 @@ static bool finish(struct buffer *out, int status, const char *text)
 
 static bool produce_status(struct client *c, struct buffer *out)
 {
-	buffer_put_text(out, "0\n");
-	listing_status(c->control->house, c->json, out);
-	return true;
+	if (!c->cursor)
+		buffer_put_text(out, "0\n");
+	while (buffer_room(out) >= LISTING_PIECE_MAX)
+		if (!status_piece(c->control->house, c->form, c->cursor++, out))
+			return true;
+	return false;
 }
 
 static bool produce_queue(struct client *c, struct buffer *out)
@@ -64,19 +69,19 @@ static bool produce_queue(struct client *c, struct buffer *out)
 
 	if (!c->started) {
 		buffer_put_text(out, "0\n");
-		listing_queue_head(c->json, out);
+		listing_queue_head(c->form == FORM_JSON, out);
 	}
 	for (unsigned n = 0; n < ENTRIES_PER_TURN && buffer_room(out) >= LISTING_PIECE_MAX; n++) {
 		e = spool_next(h->spool, c->cursor);
 		if (!e)
 			break;
 		c->cursor = e->id;
-		listing_queue_entry(h, e, c->json, !c->started, out);
+		listing_queue_entry(h, e, c->form == FORM_JSON, !c->started, out);
 		c->started = true;
 	}
 	if (spool_next(h->spool, c->cursor))
 		return false;
-	listing_queue_foot(h, c->json, out);
+	listing_queue_foot(h, c->form == FORM_JSON, out);
 	return true;
 }
 
@@ -218,17 +223,32 @@ static const struct request requests[] = {
 	{ SLICE("reload"), false, false, produce_reload },
 };
 
+/* The form that the line ends with, which is taken off. */
+static enum status_form take_form(struct slice *line)
+{
+	static const struct { struct slice end; enum status_form form; } ends[] = {
+		{ SLICE(" --json"), FORM_JSON }, { SLICE(" --prometheus"), FORM_PROMETHEUS },
+	};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		size_t before = line->len - ends[i].end.len;
+
+		if (line->len <= ends[i].end.len || !slice_equal(slice_skip(*line, before), ends[i].end))
+			continue;
+		line->len = before;
+		return ends[i].form;
+	}
+	return FORM_TEXT;
+}
+
 /* The request of the line; its id, when it ends in one, is taken off. */
 static produce *understand(struct client *c, struct slice line)
 {
-	size_t last = line.len;
 	bool has_id = false;
+	size_t last;
 
-	if (line.len > 7 && slice_equal(slice_skip(line, line.len - 7), SLICE_OF(" --json"))) {
-		c->json = true;
-		line.len -= 7;
-		last = line.len;
-	}
+	c->form = take_form(&line);
+	last = line.len;
 	while (last > 0 && line.at[last - 1] != ' ')
 		last--;
 	if (last > 0 && spool_id_parse(slice_skip(line, last), &c->id)) {
@@ -238,7 +258,8 @@ static produce *understand(struct client *c, struct slice line)
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		const struct request *r = &requests[i];
 
-		if (slice_equal(line, r->words) && (has_id ? r->may_have_id : !r->needs_id))
+		if (slice_equal(line, r->words) && (has_id ? r->may_have_id : !r->needs_id) &&
+		    (c->form != FORM_PROMETHEUS || r->answer == produce_status))
 			return r->answer;
 	}
 	return produce_usage;

@@ -21,7 +21,12 @@ struct control_house {
 	struct keeper *keeper;
 	const struct ingest *ingest;
 	struct relay *relay;
-	int64_t started;		/* wall, seconds */
+	struct stats *stats;
+	const char *spool_path;
+	unsigned max_sessions;
+	int64_t started, started_at;	/* wall, seconds; monotonic, ms */
+	int64_t loaded;			/* wall, seconds: the configuration in force */
+	int64_t reload_failed;		/* wall, seconds: the last reload, which failed; 0: it didn't */
 	int64_t certificate_until;	/* wall, seconds: the end of our own; INT64_MAX: there is none */
 	/* Reads the files again: true when all was taken; `f` says why not. */
 	bool (*reload)(void *context, struct fault *f);

@@ -21,6 +21,7 @@
 #include "manager/config.h"
 #include "manager/control.h"
 #include "manager/rights.h"
+#include "manager/stats.h"
 #include "net/dial.h"
 #include "relay/prove.h"
 
@@ -50,6 +51,8 @@ struct daemon {
 	struct config *retired;		/* replaced ones that somebody still uses */
 	struct watch signals;
 	struct alarms alarms;
+	struct stats stats;
+	char spool_path[256];		/* the one that was opened */
 	bool foreground;
 	int64_t closing;		/* ms when it has to be over; 0: not closing */
 	bool reload_due;
@@ -119,6 +122,8 @@ static bool apply(struct daemon *d, struct config *c, struct fault *f)
 	if (!ingest_apply(d->ingest, &c->ingest, f))
 		return false;
 	if (relay_apply(d->house.relay, &c->relay)) {
+		d->house.loaded = clock_wall();
+		d->house.reload_failed = 0;
 		d->house.certificate_until = c->ingest.tls ? tls_context_valid_to(c->ingest.tls) : INT64_MAX;
 		return true;
 	}
@@ -138,6 +143,7 @@ static bool reload(void *context, struct fault *f)
 	if (!c || !apply(d, c, f)) {
 		if (c)
 			retire(d, c);	/* listeners that opened and were closed again hold it until the turn is over */
+		d->house.reload_failed = clock_wall();
 		log_line(SEVERITY_ERR, "reload failed, the old configuration stays: %s", f->text);
 		return false;
 	}
@@ -237,6 +243,7 @@ static bool open_spool(struct daemon *d, struct fault *f)
 {
 	struct spool_settings s = { .path = d->config->spool, .size = d->config->spool_size, .report = report_spool };
 
+	slice_copy(slice_of(d->config->spool), d->spool_path, sizeof(d->spool_path));
 	return spool_open(&s, clock_wall(), clock_monotonic(), &d->house.spool, f) == 0;
 }
 
@@ -297,6 +304,10 @@ static bool build(struct daemon *d, struct fault *f)
 		join_ways(d);
 	d->house.ingest = d->ingest;
 	d->house.started = clock_wall();
+	d->house.started_at = loop_now(d->house.loop);
+	d->house.spool_path = d->spool_path;
+	d->house.max_sessions = d->config->ingest.max_sessions;
+	d->house.stats = &d->stats;
 	d->house.reload = reload;
 	d->house.context = d;
 	return d->house.relay ? true : fault_set(f, STATUS_TEMPORARY, "out of memory");
@@ -342,10 +353,12 @@ static void keep_memory_lean(void)
 #endif
 }
 
-static bool watch_certificates(struct daemon *d, struct fault *f)
+static bool watch_over(struct daemon *d, struct fault *f)
 {
-	return alarms_start(&d->alarms, d->house.loop, &d->config) ? true :
-	       fault_set(f, STATUS_TEMPORARY, "no room to watch certificates");
+	if (alarms_start(&d->alarms, d->house.loop, &d->config) &&
+	    stats_start(&d->stats, d->house.loop, d->ingest, d->house.relay, d->house.spool, &d->config))
+		return true;
+	return fault_set(f, STATUS_TEMPORARY, "no room to watch over the gate");
 }
 
 static bool start(struct daemon *d, const char *path, struct fault *f)
@@ -371,7 +384,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 		return false;
 	try_reload(d);
 	return open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f) &&
-	       watch_certificates(d, f);
+	       watch_over(d, f);
 }
 
 static void serve(struct daemon *d)

@@ -323,6 +323,7 @@ static const struct setting_row log_rows[] = {
 	  .hint = "must be mail, daemon, user, auth, local0 to local7 or another facility of syslog(3)" },
 	{ "level", "info", KIND_NAME, 0, FIELD(struct config, log_severity), .lookup = log_severity,
 	  .hint = "must be err | warning | notice | info | debug" },
+	{ "stats_interval", "1h", KIND_TIME, 0, FIELD(struct config, stats_interval), .min = 0, .max = 30 * DAY },
 	{ .key = NULL }
 };
 

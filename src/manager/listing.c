@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "manager/alarms.h"
 
 /* Octets of a value shown in a listing. */
 #define SHOWN_MAX	400
@@ -50,127 +49,21 @@ static struct slice shown(struct slice s)
 	return slice_first(s, SHOWN_MAX);
 }
 
-/* For a terminal: what a mail brings along must not be able to steer it. */
-static void put_tame(struct buffer *out, struct slice s)
+void listing_tame(struct buffer *out, struct slice s)
 {
 	for (size_t i = 0; i < s.len && i < SHOWN_MAX; i++)
 		buffer_put(out, ascii_is_print(s.at[i]) ? slice_bytes(s.at + i, 1) : SLICE_OF("?"));
 }
 
-static const char *time_text(int64_t wall, char out[32])
+const char *listing_time(int64_t wall, char out[LISTING_TIME_MAX])
 {
 	time_t t = (time_t)wall;
 	struct tm tm;
 
 	out[0] = '\0';
 	if (wall && localtime_r(&t, &tm))
-		strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
+		strftime(out, LISTING_TIME_MAX, "%Y-%m-%d %H:%M:%S", &tm);
 	return wall ? out : "never";
-}
-
-static void status_route(const struct relay_status *s, bool json, bool first, struct buffer *out)
-{
-	char ok[32], bad[32];
-
-	if (json) {
-		buffer_putf(out, "%s{\"name\":", first ? "" : ",");
-		json_text(out, slice_of(s->name));
-		buffer_put_text(out, ",\"host\":");
-		json_text(out, slice_of(s->host));
-		buffer_putf(out, ",\"connections\":%u,\"last_success\":%" PRId64 ",\"last_failure\":%" PRId64
-			    ",\"down_for\":%" PRId64 ",\"rate\":%u,\"waits_for\":\"%s\",\"last_error\":", s->connections,
-			    s->last_success, s->last_failure, (s->down_for + 999) / 1000, s->rate, relay_wait_name(s->wait));
-		json_text(out, shown(slice_of(s->last_error)));
-		if (s->by_pop)
-			buffer_putf(out, ",\"pop_login_age\":%" PRId64, s->pop_age < 0 ? -1 : s->pop_age / 1000);
-		buffer_put_text(out, "}");
-		return;
-	}
-	buffer_putf(out, "relay %s (%s): %u connections, last success %s", s->name, s->host, s->connections,
-		    time_text(s->last_success, ok));
-	if (s->last_failure)
-		buffer_putf(out, ", last failure %s", time_text(s->last_failure, bad));
-	if (s->rate)
-		buffer_putf(out, ", %u messages a minute", s->rate);
-	if (s->by_pop && s->pop_age < 0)
-		buffer_put_text(out, ", no POP login yet");
-	else if (s->by_pop)
-		buffer_putf(out, ", POP login %" PRId64 " s ago", s->pop_age / 1000);
-	if (s->wait == WAIT_RATE)
-		buffer_putf(out, ", %s", wait_words[WAIT_RATE]);
-	if (s->down_for)
-		buffer_putf(out, ", tried again in %" PRId64 " s", (s->down_for + 999) / 1000);
-	if (s->last_error[0]) {
-		buffer_put_text(out, "\n  ");
-		put_tame(out, slice_of(s->last_error));
-	}
-	buffer_put_text(out, "\n");
-}
-
-struct counter {
-	const char *name;
-	uint64_t value;
-};
-
-static void status_counters(const struct control_house *h, bool json, struct buffer *out)
-{
-	const struct ingest_counters *i = ingest_counters(h->ingest);
-	const struct relay_counters *r = relay_counters(h->relay);
-	const struct counter rows[] = {
-		{ "sessions", i->sessions }, { "refused_sessions", i->refused_sessions },
-		{ "logins", i->logins }, { "refused_logins", i->refused_logins },
-		{ "lockouts", i->lockouts },
-		{ "messages", i->messages }, { "refused_messages", i->refused_messages },
-		{ "octets", i->octets }, { "delivered", r->delivered }, { "deferred", r->deferred },
-		{ "failed", r->failed }, { "returned", r->returned },
-	};
-
-	for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++)
-		buffer_putf(out, json ? "%s\"%s\":%" PRIu64 : "%s%s=%" PRIu64, n ? json ? "," : " " : "",
-			    rows[n].name, rows[n].value);
-}
-
-static void status_certificate(const struct control_house *h, bool json, struct buffer *out)
-{
-	int64_t days = alarm_days(clock_wall(), h->certificate_until);
-	char until[32];
-
-	if (h->certificate_until == INT64_MAX)
-		return;
-	if (json)
-		buffer_putf(out, "\"certificate\":{\"until\":%" PRId64 ",\"days\":%" PRId64 "},",
-			    h->certificate_until, days);
-	else
-		buffer_putf(out, "certificate: until %s, %" PRId64 " days left%s\n",
-			    time_text(h->certificate_until, until), days, days < ALARM_DAYS ? ": renew it" : "");
-}
-
-void listing_status(const struct control_house *h, bool json, struct buffer *out)
-{
-	uint64_t used, budget;
-	char since[32];
-
-	spool_usage(h->spool, &used, &budget);
-	if (json)
-		buffer_putf(out, "{\"version\":\"%s\",\"since\":%" PRId64 ",\"sessions\":%u,\"queue\":%zu,"
-			    "\"spool_used\":%" PRIu64 ",\"spool_size\":%" PRIu64 ",\"counters\":{", SEKIMORI_VERSION,
-			    h->started, ingest_counters(h->ingest)->open_sessions, spool_count(h->spool), used, budget);
-	else
-		buffer_putf(out, "sekimori %s, up since %s\nsessions open: %u\nqueue: %zu messages, spool %" PRIu64
-			    " KiB of %" PRIu64 " KiB\nsince start: ", SEKIMORI_VERSION, time_text(h->started, since),
-			    ingest_counters(h->ingest)->open_sessions, spool_count(h->spool), used / 1024, budget / 1024);
-	status_counters(h, json, out);
-	buffer_put_text(out, json ? "}," : "\n");
-	status_certificate(h, json, out);
-	buffer_put_text(out, json ? "\"relays\":[" : "");
-	for (unsigned n = 0; n < relay_route_count(h->relay); n++) {
-		struct relay_status s;
-
-		relay_status(h->relay, n, &s);
-		status_route(&s, json, n == 0, out);
-	}
-	if (json)
-		buffer_put_text(out, "]}\n");
 }
 
 void listing_queue_head(bool json, struct buffer *out)
@@ -204,7 +97,7 @@ static int64_t age_of(const struct spool_entry *e)
 static void put_address(struct buffer *out, struct slice address)
 {
 	buffer_put_text(out, "<");
-	put_tame(out, address);
+	listing_tame(out, address);
 	buffer_put_text(out, ">");
 }
 
@@ -268,7 +161,7 @@ static void put_entry_text(const struct control_house *h, const struct spool_ent
 	put_pending(m, false, out);
 	if (m->last_reply.len)
 		buffer_put_text(out, "\n  ");
-	put_tame(out, m->last_reply);
+	listing_tame(out, m->last_reply);
 	buffer_put_text(out, "\n");
 }
 
@@ -309,12 +202,12 @@ static void put_schedule(const struct control_house *h, const struct spool_entry
 {
 	const struct relay_settings *s = relay_settings_now(h->relay);
 	uint32_t first;
-	char when[32];
+	char when[LISTING_TIME_MAX];
 
 	if (!s || relay_is_parked(m))
 		return;
 	if (!e->taken)
-		buffer_putf(out, "  next attempt %s", time_text(clock_wall() + seconds_until(h, e), when));
+		buffer_putf(out, "  next attempt %s", listing_time(clock_wall() + seconds_until(h, e), when));
 	else
 		buffer_put_text(out, "  being sent");
 	first = e->attempts < s->retry_count ? e->attempts : s->retry_count - 1;
@@ -322,13 +215,13 @@ static void put_schedule(const struct control_house *h, const struct spool_entry
 		buffer_put_text(out, i == first ? "; after failures again in " : ", ");
 		put_duration(out, s->retry[i]);
 	}
-	buffer_putf(out, "\n  given up %s\n", time_text(e->arrived + s->expire / 1000, when));
+	buffer_putf(out, "\n  given up %s\n", listing_time(e->arrived + s->expire / 1000, when));
 }
 
 int listing_message(const struct control_house *h, uint64_t id, struct buffer *out)
 {
 	const struct spool_entry *e = spool_find(h->spool, id);
-	char text[SPOOL_ID_TEXT], when[32];
+	char text[SPOOL_ID_TEXT], when[LISTING_TIME_MAX];
 	struct slice rest, to;
 	struct loaded l;
 	int result = e ? load(h, id, &l) : -ENOENT;
@@ -337,12 +230,12 @@ int listing_message(const struct control_house *h, uint64_t id, struct buffer *o
 		return result;
 	spool_id_text(id, text);
 	put_entry_text(h, e, &l.message, text, out);
-	buffer_putf(out, "  arrived %s, trust ", time_text(e->arrived, when));
-	put_tame(out, l.message.envelope.trust);
+	buffer_putf(out, "  arrived %s, trust ", listing_time(e->arrived, when));
+	listing_tame(out, l.message.envelope.trust);
 	buffer_put_text(out, ", account ");
-	put_tame(out, l.message.envelope.account);
+	listing_tame(out, l.message.envelope.account);
 	buffer_put_text(out, ", Message-ID ");
-	put_tame(out, l.message.envelope.message_id);
+	listing_tame(out, l.message.envelope.message_id);
 	buffer_put_text(out, "\n");
 	put_schedule(h, e, &l.message, out);
 	rest = l.message.envelope.recipients;

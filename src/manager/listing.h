@@ -1,5 +1,5 @@
 /*
- * What the running gate tells of itself, as text for a person or as JSON: status, and the queue.
+ * What the running gate tells of its queue, as text for a person or as JSON.
  */
 #ifndef MANAGER_LISTING_H
 #define MANAGER_LISTING_H
@@ -9,7 +9,11 @@
 /* Octets that must be free in `out` before each of these calls. */
 #define LISTING_PIECE_MAX	8192
 
-void listing_status(const struct control_house *h, bool json, struct buffer *out);
+/* "2026-11-22 06:30:00" in local time; 0 is "never". */
+#define LISTING_TIME_MAX	32
+const char *listing_time(int64_t wall, char out[LISTING_TIME_MAX]);
+/* For a terminal: what a mail brings along must not be able to steer it. Cut. */
+void listing_tame(struct buffer *out, struct slice s);
 
 /* One message of the queue. `first` says whether it is the first of a JSON list. */
 void listing_queue_head(bool json, struct buffer *out);

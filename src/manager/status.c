@@ -1,0 +1,315 @@
+#include "manager/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "manager/alarms.h"
+#include "manager/listing.h"
+#include "manager/stats.h"
+
+#define ERROR_SHOWN	400		/* octets of a relay's last error */
+
+static const unsigned spans[] = { 5, 60 };	/* minutes, of the counters */
+
+/* What a moment is described by, beside the counters. */
+struct gauges {
+	uint64_t uptime, sessions, max_sessions, queue, oldest, used, size, disk, lost;
+};
+
+static uint64_t disk_free(const char *path)
+{
+	struct statvfs v;
+
+	return statvfs(path, &v) ? 0 : (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+/* Ids grow: the first is the oldest. */
+static uint64_t oldest(const struct control_house *h)
+{
+	const struct spool_entry *e = spool_next(h->spool, 0);
+	int64_t age = e ? clock_wall() - e->arrived : 0;
+
+	return age > 0 ? (uint64_t)age : 0;
+}
+
+static struct gauges look(const struct control_house *h)
+{
+	struct gauges g = {
+		.uptime = (uint64_t)(loop_now(h->loop) - h->started_at) / 1000,
+		.sessions = ingest_counters(h->ingest)->open_sessions, .max_sessions = h->max_sessions,
+		.queue = spool_count(h->spool), .oldest = oldest(h),
+		.disk = disk_free(h->spool_path), .lost = log_lost(),
+	};
+
+	spool_usage(h->spool, &g.used, &g.size);
+	return g;
+}
+
+/* For a person */
+
+static void text_head(const struct control_house *h, struct buffer *out)
+{
+	struct gauges g = look(h);
+	char when[LISTING_TIME_MAX];
+
+	buffer_putf(out, "sekimori %s, up since %s\n", SEKIMORI_VERSION, listing_time(h->started, when));
+	buffer_putf(out, "configuration read %s", listing_time(h->loaded, when));
+	if (h->reload_failed)
+		buffer_putf(out, "; the reload of %s FAILED", listing_time(h->reload_failed, when));
+	buffer_putf(out, "\nsessions open: %" PRIu64 " of %" PRIu64 "\n", g.sessions, g.max_sessions);
+	buffer_putf(out, "queue: %" PRIu64 " messages", g.queue);
+	if (g.queue)
+		buffer_putf(out, ", the oldest %" PRIu64 " s old", g.oldest);
+	buffer_putf(out, "; spool %" PRIu64 " KiB of %" PRIu64 " KiB; %" PRIu64 " MiB free on its disk\n", g.used / 1024,
+		    g.size / 1024, g.disk >> 20);
+	if (g.lost)
+		buffer_putf(out, "log lines lost: %" PRIu64 "\n", g.lost);
+}
+
+static void text_counters(const struct control_house *h, struct buffer *out)
+{
+	buffer_putf(out, "%-18s %12s %8s %8s\n", "", "since start", "60 min", "5 min");
+	for (size_t i = 0; i < TALLY_COUNTERS; i++)
+		buffer_putf(out, "%-18s %12" PRIu64 " %8" PRIu64 " %8" PRIu64 "\n", stats_name(i), stats_total(h->stats, i),
+			    stats_last(h->stats, i, 60), stats_last(h->stats, i, 5));
+}
+
+static void text_certificate(const struct control_house *h, struct buffer *out)
+{
+	int64_t days = alarm_days(clock_wall(), h->certificate_until);
+	char until[LISTING_TIME_MAX];
+
+	if (h->certificate_until != INT64_MAX)
+		buffer_putf(out, "certificate: until %s, %" PRId64 " days left%s\n", listing_time(h->certificate_until, until),
+			    days, days < ALARM_DAYS ? ": renew it" : "");
+}
+
+static void text_route(const struct relay_status *s, struct buffer *out)
+{
+	char when[LISTING_TIME_MAX];
+
+	buffer_putf(out, "relay %s (%s): %u connections, last success %s", s->name, s->host, s->connections,
+		    listing_time(s->last_success, when));
+	if (s->last_failure)
+		buffer_putf(out, ", last failure %s", listing_time(s->last_failure, when));
+	if (s->rate)
+		buffer_putf(out, ", %u messages a minute", s->rate);
+	if (s->by_pop && s->pop_age < 0)
+		buffer_put_text(out, ", no POP login yet");
+	else if (s->by_pop)
+		buffer_putf(out, ", POP login %" PRId64 " s ago", s->pop_age / 1000);
+	if (s->wait == WAIT_RATE)
+		buffer_put_text(out, ", waits for the rate");
+	if (s->down_for)
+		buffer_putf(out, ", tried again in %" PRId64 " s", (s->down_for + 999) / 1000);
+	if (s->last_error[0]) {
+		buffer_put_text(out, "\n  ");
+		listing_tame(out, slice_of(s->last_error));
+	}
+	buffer_put_text(out, "\n");
+}
+
+static bool text_piece(const struct control_house *h, uint64_t piece, struct buffer *out)
+{
+	struct relay_status s;
+
+	if (piece == 0) {
+		text_head(h, out);
+		text_counters(h, out);
+		text_certificate(h, out);
+	} else if (piece <= relay_route_count(h->relay)) {
+		relay_status(h->relay, (unsigned)piece - 1, &s);
+		text_route(&s, out);
+	}
+	return piece < relay_route_count(h->relay);
+}
+
+/* JSON */
+
+static void json_counters(const struct control_house *h, const char *name, unsigned minutes, struct buffer *out)
+{
+	buffer_putf(out, ",\"%s\":{", name);
+	for (size_t i = 0; i < TALLY_COUNTERS; i++)
+		buffer_putf(out, "%s\"%s\":%" PRIu64, i ? "," : "", stats_name(i),
+			    minutes ? stats_last(h->stats, i, minutes) : stats_total(h->stats, i));
+	buffer_put_text(out, "}");
+}
+
+static void json_head(const struct control_house *h, struct buffer *out)
+{
+	struct gauges g = look(h);
+
+	buffer_putf(out, "{\"version\":\"%s\",\"since\":%" PRId64 ",\"uptime\":%" PRIu64 ",\"loaded\":%" PRId64
+		    ",\"reload_failed\":%" PRId64, SEKIMORI_VERSION, h->started, g.uptime, h->loaded, h->reload_failed);
+	buffer_putf(out, ",\"sessions\":%" PRIu64 ",\"max_sessions\":%" PRIu64 ",\"queue\":%" PRIu64 ",\"queue_oldest\":%" PRIu64,
+		    g.sessions, g.max_sessions, g.queue, g.oldest);
+	buffer_putf(out, ",\"spool_used\":%" PRIu64 ",\"spool_size\":%" PRIu64 ",\"disk_free\":%" PRIu64 ",\"log_lost\":%" PRIu64,
+		    g.used, g.size, g.disk, g.lost);
+	json_counters(h, "counters", 0, out);
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "last_%u_minutes", spans[i]);
+		json_counters(h, name, spans[i], out);
+	}
+	if (h->certificate_until != INT64_MAX)
+		buffer_putf(out, ",\"certificate\":{\"until\":%" PRId64 ",\"days\":%" PRId64 "}", h->certificate_until,
+			    alarm_days(clock_wall(), h->certificate_until));
+	buffer_put_text(out, ",\"relays\":[");
+}
+
+static void json_route(const struct relay_status *s, bool first, struct buffer *out)
+{
+	buffer_putf(out, "%s{\"name\":", first ? "" : ",");
+	json_text(out, slice_of(s->name));
+	buffer_put_text(out, ",\"host\":");
+	json_text(out, slice_of(s->host));
+	buffer_putf(out, ",\"connections\":%u,\"last_success\":%" PRId64 ",\"last_failure\":%" PRId64 ",\"down_for\":%" PRId64
+		    ",\"rate\":%u,\"waits_for\":\"%s\",\"last_error\":", s->connections, s->last_success, s->last_failure,
+		    (s->down_for + 999) / 1000, s->rate, relay_wait_name(s->wait));
+	json_text(out, slice_first(slice_of(s->last_error), ERROR_SHOWN));
+	if (s->by_pop)
+		buffer_putf(out, ",\"pop_login_age\":%" PRId64, s->pop_age < 0 ? -1 : s->pop_age / 1000);
+	buffer_put_text(out, "}");
+}
+
+static bool json_piece(const struct control_house *h, uint64_t piece, struct buffer *out)
+{
+	struct relay_status s;
+
+	if (piece == 0) {
+		json_head(h, out);
+		return true;
+	}
+	if (piece <= relay_route_count(h->relay)) {
+		relay_status(h->relay, (unsigned)piece - 1, &s);
+		json_route(&s, piece == 1, out);
+		return true;
+	}
+	buffer_put_text(out, "]}\n");
+	return false;
+}
+
+/* Prometheus: its text format 0.0.4, all samples of a name together */
+
+static void family(struct buffer *out, const char *name, const char *end, const char *type, const char *help)
+{
+	buffer_putf(out, "# HELP sekimori_%s%s %s.\n# TYPE sekimori_%s%s %s\n", name, end, help, name, end, type);
+}
+
+static void gauge(struct buffer *out, const char *name, uint64_t value, const char *help)
+{
+	family(out, name, "", "gauge", help);
+	buffer_putf(out, "sekimori_%s %" PRIu64 "\n", name, value);
+}
+
+static void metrics_gauges(const struct control_house *h, struct buffer *out)
+{
+	struct gauges g = look(h);
+
+	family(out, "build_info", "", "gauge", "1, with the version");
+	buffer_putf(out, "sekimori_build_info{version=\"%s\"} 1\n", SEKIMORI_VERSION);
+	gauge(out, "start_time_seconds", (uint64_t)h->started, "When the gate was started, since 1970");
+	gauge(out, "uptime_seconds", g.uptime, "For how long it has been running");
+	gauge(out, "config_loaded_timestamp_seconds", (uint64_t)h->loaded, "When the configuration in force was read, since 1970");
+	gauge(out, "config_reload_failed", h->reload_failed != 0, "1: the last reload failed");
+	gauge(out, "sessions_open", g.sessions, "Sessions of clients that are open");
+	gauge(out, "sessions_max", g.max_sessions, "Sessions of clients that may be open");
+	gauge(out, "queue_messages", g.queue, "Mails in the queue");
+	gauge(out, "queue_oldest_seconds", g.oldest, "Age of the oldest mail in the queue");
+	gauge(out, "spool_used_bytes", g.used, "Octets of the spool in use");
+	gauge(out, "spool_size_bytes", g.size, "Octets that the spool may have");
+	gauge(out, "disk_free_bytes", g.disk, "Octets that are free on the disk of the spool");
+	if (h->certificate_until != INT64_MAX)
+		gauge(out, "certificate_expiry_timestamp_seconds", (uint64_t)h->certificate_until,
+		      "When our certificate ends, since 1970");
+	family(out, "log_lines_lost", "_total", "counter", "Lines that no logger took");
+	buffer_putf(out, "sekimori_log_lines_lost_total %" PRIu64 "\n", g.lost);
+}
+
+static void metrics_counters(const struct control_house *h, struct buffer *out)
+{
+	for (size_t i = 0; i < TALLY_COUNTERS; i++) {
+		family(out, stats_metric(i), "_total", "counter", stats_help(i));
+		buffer_putf(out, "sekimori_%s_total %" PRIu64 "\n", stats_metric(i), stats_total(h->stats, i));
+	}
+}
+
+static int64_t route_connections(const struct relay_status *s)
+{
+	return s->connections;
+}
+
+static int64_t route_up(const struct relay_status *s)
+{
+	return !s->down_for;
+}
+
+static int64_t route_success(const struct relay_status *s)
+{
+	return s->last_success;
+}
+
+static int64_t route_failure(const struct relay_status *s)
+{
+	return s->last_failure;
+}
+
+/* Negative: nothing is said of this one. */
+static int64_t route_pop(const struct relay_status *s)
+{
+	return s->by_pop && s->pop_age >= 0 ? s->pop_age / 1000 : -1;
+}
+
+static const struct {
+	const char *name, *help;
+	int64_t (*value)(const struct relay_status *s);
+} route_metrics[] = {
+	{ "relay_connections", "Connections to the next hop that are open", route_connections },
+	{ "relay_up", "0: the next hop is left alone for a while", route_up },
+	{ "relay_last_success_timestamp_seconds", "When it last took a mail, since 1970; 0: not yet", route_success },
+	{ "relay_last_failure_timestamp_seconds", "When it last failed, since 1970; 0: not yet", route_failure },
+	{ "relay_pop_login_age_seconds", "Since the last POP login", route_pop },
+};
+
+#define ROUTE_METRICS (sizeof(route_metrics) / sizeof(route_metrics[0]))
+
+/* Names of relays need no escapes: letters, digits, - _ and a dot. */
+static void metrics_routes(const struct control_house *h, size_t metric, struct buffer *out)
+{
+	struct relay_status s;
+
+	family(out, route_metrics[metric].name, "", "gauge", route_metrics[metric].help);
+	for (unsigned i = 0; i < relay_route_count(h->relay); i++) {
+		relay_status(h->relay, i, &s);
+		if (route_metrics[metric].value(&s) >= 0)
+			buffer_putf(out, "sekimori_%s{relay=\"%s\"} %" PRId64 "\n", route_metrics[metric].name, s.name,
+				    route_metrics[metric].value(&s));
+	}
+}
+
+static bool metrics_piece(const struct control_house *h, uint64_t piece, struct buffer *out)
+{
+	if (piece == 0)
+		metrics_gauges(h, out);
+	else if (piece == 1)
+		metrics_counters(h, out);
+	else
+		metrics_routes(h, (size_t)piece - 2, out);
+	return piece + 1 < 2 + ROUTE_METRICS;
+}
+
+bool status_piece(const struct control_house *h, enum status_form form, uint64_t piece, struct buffer *out)
+{
+	static bool (*const pieces[])(const struct control_house *h, uint64_t piece, struct buffer *out) = {
+		[FORM_TEXT] = text_piece, [FORM_JSON] = json_piece, [FORM_PROMETHEUS] = metrics_piece
+	};
+
+	if (piece == 0)
+		stats_take(h->stats);
+	return pieces[form](h, piece, out);
+}
