@@ -32,10 +32,9 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -W
 # See base/clock.h: before when a clock is certainly wrong.
 FLOOR := $(if $(SOURCE_DATE_EPOCH),-DCLOCK_FLOOR='INT64_C($(SOURCE_DATE_EPOCH))')
 FLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DSEKIMORI_VERSION='"$(VERSION)"' $(FLOOR) -Isrc -include $(BUILD)/config.h $(WARN) $(CFLAGS) $(EXTRA_CFLAGS)
-LIBS  := -lmbedtls -lmbedx509 -lmbedcrypto -linih
+LIBS  = $(LIBRARIES:%=-L%/lib) $(if $(CONFIG_TLS),-lmbedtls -lmbedx509) -lmbedcrypto -linih
 ifneq ($(LIBRARIES),)
 FLAGS += -isystem $(LIBRARIES)/include
-LIBS  := -L$(LIBRARIES)/lib $(LIBS)
 endif
 
 # A feature that is left out leaves its files out, and their tests.
@@ -44,11 +43,24 @@ FILES_LOCKOUT       := src/trust/lockout.c
 FILES_PASSWD        := src/manager/passwd.c src/manager/accounts.c src/trust/edit.c
 FILES_TRUST_COMMAND := src/manager/trustcmd.c
 FILES_VERIFY_COMMAND := src/manager/verify.c src/manager/newkey.c
+FILES_TLS           := src/net/tls.c src/net/tls_context.c src/net/tls_reason.c src/net/tls_session.c
+FILES_SCRAM         := src/smtp/proof_scram.c src/relay/prove.c
+FILES_XOAUTH2       := src/relay/token.c src/net/program.c
+FILES_CREDENTIALS_SENDER := src/manager/logins.c
+FILES_CREDENTIALS_CLIENT := src/relay/vouch.c src/relay/wallet.c src/relay/missing.c
+FILES_POP_BEFORE_SMTP := src/relay/pop.c src/smtp/pop3.c src/manager/pop.c
+FILES_DIRECT        := src/ingest/direct.c src/ingest/passage.c src/relay/direct.c src/relay/answer.c
+FILES_STAMP         := src/mail/stamp.c src/ingest/stamping.c src/trust/keyring.c
+FILES_RETURN_JA     := src/mail/words_ja.c
+FILES_FAST_CRC      := src/base/crc32_fast.c
+# What stands in for it then.
+INSTEAD_FAST_CRC    := src/base/crc32_small.c
+FEATURES := $(sort $(patsubst FILES_%,%,$(filter FILES_%,$(.VARIABLES))))
 
 ifeq ($(filter clean menuconfig,$(MAKECMDGOALS)),)
 include $(BUILD)/config.mk
 endif
-LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) \
+LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) $(foreach feature,$(filter-out $(LEFT_OUT),$(FEATURES)),$(INSTEAD_$(feature))) \
 	$(if $(filter PASSWD,$(LEFT_OUT)),$(if $(filter VERIFY_COMMAND,$(LEFT_OUT)),src/manager/replace.c))
 LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),tests/unit/test_$(subst /,_,$(file:src/%=%)))
 

@@ -90,12 +90,16 @@ static int version(void)
 		bool built;
 		const char *name;
 	} features[] = {
-		{ true, "plain login" }, { CONFIG_CRAM_MD5, "cram-md5" }, { CONFIG_LOCKOUT, "lockout" },
-		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" },
-		{ CONFIG_VERIFY_COMMAND, "verify" },
+		{ CONFIG_TLS, "tls" }, { CONFIG_CRAM_MD5, "cram-md5" }, { CONFIG_LOCKOUT, "lockout" },
+		{ CONFIG_SCRAM, "scram-sha-256" }, { CONFIG_XOAUTH2, "xoauth2" },
+		{ CONFIG_CREDENTIALS_SENDER, "credentials-sender" },
+		{ CONFIG_CREDENTIALS_CLIENT, "credentials-client" }, { CONFIG_POP_BEFORE_SMTP, "pop-before-smtp" },
+		{ CONFIG_DIRECT, "direct" }, { CONFIG_STAMP, "stamp" }, { CONFIG_VERIFY_COMMAND, "verify" },
+		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" }, { CONFIG_RETURN_JA, "return-ja" },
+		{ CONFIG_FAST_CRC, "fast-crc" },
 	};
 
-	fputs("sekimori " SEKIMORI_VERSION " tls", stdout);
+	fputs("sekimori " SEKIMORI_VERSION, stdout);
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
 		if (features[i].built)
 			printf(" %s", features[i].name);

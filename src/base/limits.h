@@ -45,7 +45,7 @@
 #define WALLET_REFUSALS		256	/* refused pairs remembered, so that none is asked over and over */
 #define VOUCHES_MAX		4	/* pairs asked at the upstream at once: providers count connections */
 #define VOUCHES_WAITING_MAX	200	/* logins that wait for their turn: an office in the morning */
-#define MISSING_MAX		512	/* mails that wait for a login, remembered by id; others are looked at now and then */
+#define MISSING_MAX		(CONFIG_CREDENTIALS_CLIENT ? 512 : 1)	/* mails that wait for a login, remembered by id; others are looked at now and then */
 
 /* Guessers (trust/lockout.h); a row of each wrong password kept is 8 octets, so the tables take some 530 KiB */
 #define LOCKOUT_PAIRS		CONFIG_LOCKOUT_PAIRS	/* account and network, counted or locked at once: the licensed accounts */

@@ -3,10 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/base64.h"
 #include "base/clock.h"
+#include "ingest/stamping.h"
 #include "mail/fields.h"
-#include "mail/stamp.h"
 
 /* RFC 3848: by EHLO, TLS, AUTH. */
 static const char *protocol(const struct session *s)
@@ -111,68 +110,12 @@ static bool write_repairs(struct buffer *out, const struct session *s, int64_t w
 	return !out->overflow;
 }
 
-/* ---- The stamp ---- */
-
-static struct slice base64(const uint8_t hash[DIGEST_SHA256_SIZE], char out[STAMP_HASH_MAX])
-{
-	struct buffer text;
-
-	buffer_init(&text, out, STAMP_HASH_MAX);
-	base64_encode(&text, slice_bytes((const char *)hash, DIGEST_SHA256_SIZE));
-	return buffer_bytes(&text);
-}
-
-static bool hash_from(const struct header *h, uint8_t hash[DIGEST_SHA256_SIZE])
-{
-	char text[STAMP_FROM_MAX];
-	size_t n = stamp_from_text(header_body(h, FIELD_FROM), h->count[FIELD_FROM], text);
-
-	return digest_hash(DIGEST_SHA256, slice_bytes(text, n), hash);
-}
-
-static bool seal(struct buffer *out, const struct session *s, const struct stamp *stamp)
-{
-	char memory[STAMP_MAX];
-	struct buffer room;
-	struct slice text;
-
-	buffer_init(&room, memory, sizeof(memory));
-	return stamp_write(out, stamp, &room, &text) && keyring_seal(s->settings->keyring, text, out) &&
-	       buffer_put_text(out, "\r\n");
-}
-
-static bool write_stamp(struct buffer *out, const struct session *s, int64_t wall, struct slice id)
-{
-	struct transaction *t = s->transaction;
-	uint8_t from[DIGEST_SHA256_SIZE], body[DIGEST_SHA256_SIZE];
-	char from_text[STAMP_HASH_MAX], body_text[STAMP_HASH_MAX];
-	struct stamp stamp = {
-		.host = slice_of(s->settings->hostname), .id = slice_of(t->id), .wall = wall,
-		.kind = slice_of(principal_kind_name(s->principal.kind)), .account = principal_name(&s->principal),
-		.envelope = address_text(&t->mail.sender), .from = address_text(&t->header_verdict.from_address),
-		.message_id = id,
-	};
-
-	if (!s->settings->keyring)
-		return true;
-	if (!hash_from(&t->header, from))
-		return false;
-	stamp.key = keyring_id(s->settings->keyring);
-	stamp.from_hash = base64(from, from_text);
-	if (t->passage.state == PASSAGE_OFF) {	/* else our fields leave before the body has come */
-		if (!transaction_body_hash(t, body))
-			return false;
-		stamp.body_hash = base64(body, body_text);
-	}
-	return seal(out, s, &stamp);
-}
-
 bool evidence_write(struct buffer *out, const struct session *s)
 {
 	char made[HOST_MAX + 64];
 	int64_t wall = clock_wall();
 	struct slice id = message_id(s, wall, made, sizeof(made));
 
-	return write_received(out, s) && write_results(out, s) && write_stamp(out, s, wall, id) &&
+	return write_received(out, s) && write_results(out, s) && stamping_write(out, s, wall, id) &&
 	       write_tag(out, s->transaction) && write_repairs(out, s, wall, id);
 }

@@ -69,6 +69,7 @@ struct passage_way {
 	void (*cancel)(void *context, struct passage *p);
 };
 
+#if CONFIG_DIRECT
 /* Gets ready to hold back up to `most` octets; false without memory. */
 bool passage_start(struct passage *p, size_t most, struct buffer *flow);
 /* Holds content back, or lets it flow, or drops it, as the state says. */
@@ -84,5 +85,52 @@ size_t passage_take(struct passage *p, struct buffer *out);
 bool passage_drained(const struct passage *p);
 /* Frees its memory. Safe on a zeroed one. */
 void passage_end(struct passage *p);
+#else
+static inline bool passage_start(struct passage *p, size_t most, struct buffer *flow)
+{
+	(void)p, (void)most, (void)flow;
+	return true;
+}
+
+static inline void passage_put(struct passage *p, struct slice content)
+{
+	(void)p, (void)content;
+}
+
+static inline bool passage_front(struct passage *p, struct slice fields)
+{
+	(void)p, (void)fields;
+	return false;
+}
+
+static inline struct slice passage_content(const struct passage *p)
+{
+	(void)p;
+	return slice_bytes("", 0);
+}
+
+static inline struct slice passage_begin(const struct passage *p)
+{
+	(void)p;
+	return slice_bytes("", 0);
+}
+
+static inline size_t passage_take(struct passage *p, struct buffer *out)
+{
+	(void)p, (void)out;
+	return 0;
+}
+
+static inline bool passage_drained(const struct passage *p)
+{
+	(void)p;
+	return true;
+}
+
+static inline void passage_end(struct passage *p)
+{
+	(void)p;
+}
+#endif
 
 #endif

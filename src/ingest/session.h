@@ -102,6 +102,7 @@ void session_finish(struct session *s, enum reply reply);
 
 /* The direct way: direct.c. */
 
+#if CONFIG_DIRECT
 /* Some messages are passed on while they come in. */
 bool direct_is_possible(const struct session *s);
 /* Whether this is one, at DATA. False: it is, but there is no memory. */
@@ -121,6 +122,63 @@ bool direct_holds(const struct session *s);
 bool direct_waits(const struct session *s);
 /* The relay forgets the message. */
 void direct_drop(struct transaction *t);
+#else
+static inline bool direct_is_possible(const struct session *s)
+{
+	(void)s;
+	return false;
+}
+
+static inline bool direct_begin(struct session *s)
+{
+	(void)s;
+	return true;
+}
+
+static inline void direct_content(struct session *s)
+{
+	(void)s;
+}
+
+static inline bool direct_end(struct session *s)
+{
+	(void)s;
+	return false;
+}
+
+static inline void direct_turn(struct session *s)
+{
+	(void)s;
+}
+
+static inline bool direct_due(const struct session *s)
+{
+	(void)s;
+	return false;
+}
+
+static inline void direct_rest(struct session *s)
+{
+	(void)s;
+}
+
+static inline bool direct_holds(const struct session *s)
+{
+	(void)s;
+	return false;
+}
+
+static inline bool direct_waits(const struct session *s)
+{
+	(void)s;
+	return false;
+}
+
+static inline void direct_drop(struct transaction *t)
+{
+	(void)t;
+}
+#endif
 
 /* 421 and close, unless a commit is under way, which is waited for. */
 void session_shutdown(struct session *s);

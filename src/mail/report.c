@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "mail/address.h"
 #include "mail/fields.h"
+#include "mail/words.h"
 
 #define HEADER_RETURNED_MAX	8192	/* octets of the original's header that go back */
 #define BASE64_BLOCK		57	/* octets that make one line of 76: RFC 2045 6.8 */
@@ -173,15 +174,13 @@ static void put_encoded_word(struct writer *w, const char *utf8)
 
 static void put_subject(struct writer *w, const struct report *r, unsigned languages)
 {
-	const char *english = r->until ? "Delayed mail" : "Undelivered mail";
-
 	put_text(w, "Subject: ");
 	if (languages & REPORT_JA)
-		put_encoded_word(w, r->until ? "メールの配送が遅れています" : "メールをお届けできませんでした");
+		put_encoded_word(w, report_japanese()->subject[r->until != 0]);
 	if (languages == (REPORT_JA | REPORT_EN))
 		put_text(w, "\r\n (");
 	if (languages & REPORT_EN)
-		put_text(w, english);
+		put_text(w, report_english()->subject[r->until != 0]);
 	put_text(w, languages == (REPORT_JA | REPORT_EN) ? ")\r\n" : "\r\n");
 }
 
@@ -237,84 +236,14 @@ static void start_part(struct writer *w, const struct report *r, const char *fie
 
 /* ---- What people read ---- */
 
-struct words {			/* one language */
-	const char *greeting, *after_host, *cause[4], *to, *host, *said, *until, *advice, *wait, *end, *after_id;
-};
-
-static const struct words japanese = {
-	.greeting = "これは ",
-	.after_host = " のメール中継システムからの自動のお知らせです。\r\n",
-	.cause = {
-		[REPORT_REFUSED] = "転送先のメールサーバーが受信を拒否したため、お届けできませんでした。再送は行いません。",
-		[REPORT_EXPIRED] = "期限まで再送を繰り返しましたが、お届けできませんでした。再送を終了しました。",
-		[REPORT_WITHDRAWN] = "メールの管理者が配送を取りやめました。お届けしていません。",
-		[REPORT_DELAYED] = "まだお届けできていません。自動で再送を続けています。",
-	},
-	.to = "宛先: ",
-	.host = "転送先のサーバー: ",
-	.said = "サーバーの返答: ",
-	.until = "再送の期限: ",
-	.advice = "対処方法: ",
-	.wait = "今は何もなさる必要はありません。同じメールを送り直すと、二重に届くことがあります。お急ぎのときは、"
-		"相手の方に別の方法でご連絡ください。期限までにお届けできなければ、あらためてお知らせします。",
-	.end = "\r\nご不明な点は、このお知らせを添えてメールの管理者にご相談ください。\r\n"
-	       "お送りになったメールの受付番号: ",
-	.after_id = "\r\n元のメールのヘッダーをこの後に付けます。\r\n",
-};
-
-static const struct words english = {
-	.greeting = "This is the mail relay at ",
-	.after_host = ".\r\n",
-	.cause = {
-		[REPORT_REFUSED] = "The next mail server refused it. It will not be sent again.",
-		[REPORT_EXPIRED] = "It was tried again and again until its time was over.",
-		[REPORT_WITHDRAWN] = "The administrator has withdrawn it. It was not delivered.",
-		[REPORT_DELAYED] = "It could not be delivered yet, and is being tried again.",
-	},
-	.to = "Recipient: ",
-	.host = "Server: ",
-	.said = "Its reply: ",
-	.until = "Tried until: ",
-	.advice = "What to do: ",
-	.wait = "Nothing for now. If you send it again, it may arrive twice. If it is urgent, reach the recipient by\r\n"
-		"    other means. You will be told if it can not be delivered in time.",
-	.end = "\r\nIf you need help, show this message to the person who runs your mail.\r\n"
-	       "Your message was accepted here as: ",
-	.after_id = "\r\nIts header follows.\r\n",
-};
-
-/* By whether it is a notice of delay. */
-static const char *const openings[2][2] = {
-	{ "お送りになったメールを、次の宛先にお届けできませんでした。\r\n",
-	  "Your message could not be delivered to the recipients below.\r\n" },
-	{ "お送りになったメールの、次の宛先への配送が遅れています。\r\n",
-	  "Your message is late for the recipients below. It has not been given up.\r\n" },
-};
-
 /* By the start of the status, less its class (RFC 3463 3); the first that fits. */
-static const struct advice {
-	const char *status, *ja, *en;
+static const struct {
+	const char *status;
+	enum advice advice;
 } advices[] = {
-	{ ".1.8", "差出人アドレスが拒否されました。メールソフトの差出人アドレスの設定をご確認ください。",
-		  "The sender address was refused: check the sender settings." },
-	{ ".1.7", "差出人アドレスが拒否されました。メールソフトの差出人アドレスの設定をご確認ください。",
-		  "The sender address was refused: check the sender settings." },
-	{ ".1.",  "宛先のアドレスに誤りがないかご確認のうえ、もう一度お送りください。",
-		  "Check the recipient's address and send again." },
-	{ ".2.2", "宛先のメールボックスがいっぱいです。相手の方に別の方法でご連絡ください。",
-		  "The mailbox is full: tell the recipient by other means." },
-	{ ".2.3", "メールが大きすぎます。添付ファイルを小さくするか分割して、お送りください。",
-		  "The message is too large: send it with smaller attachments." },
-	{ ".2.",  "宛先のメールボックスが使えない状態です。相手の方に別の方法でご確認ください。",
-		  "The mailbox can't be used now: ask the recipient by other means." },
-	{ ".3.4", "メールが大きすぎます。添付ファイルを小さくするか分割して、お送りください。",
-		  "The message is too large: send it with smaller attachments." },
-	{ ".4.",  "時間をおいて、もう一度お送りください。続くときはメールの管理者にご相談ください。",
-		  "Send again later; if it goes on, ask the administrator." },
-	{ ".7.",  "受信側の方針により拒否されました。この差出人から送信できるかどうか、メールの管理者にご確認ください。",
-		  "Refused by policy: ask the administrator about this sender." },
-	{ "",     "サーバーの返答と宛先をご確認のうえ、もう一度お送りください。",
-		  "Read the reply, check the address and send again." },
+	{ ".1.8", ADVICE_SENDER }, { ".1.7", ADVICE_SENDER }, { ".1.", ADVICE_ADDRESS }, { ".2.2", ADVICE_FULL },
+	{ ".2.3", ADVICE_LARGE }, { ".2.", ADVICE_UNUSABLE }, { ".3.4", ADVICE_LARGE }, { ".4.", ADVICE_LATER },
+	{ ".7.", ADVICE_POLICY }, { "", ADVICE_OTHER },
 };
 
 static struct slice status_of(const struct report_recipient *to)
@@ -325,13 +254,13 @@ static struct slice status_of(const struct report_recipient *to)
 	       to->cause == REPORT_DELAYED ? SLICE_OF("4.4.1") : SLICE_OF("5.0.0");
 }
 
-static const struct advice *find_advice(struct slice status)
+static enum advice find_advice(struct slice status)
 {
-	const struct advice *a = advices;
+	size_t i = 0;
 
-	while (!slice_starts(slice_skip(status, 1), slice_of(a->status)))
-		a++;
-	return a;
+	while (!slice_starts(slice_skip(status, 1), slice_of(advices[i].status)))
+		i++;
+	return advices[i].advice;
 }
 
 /* "  label words" CRLF, unless there are none. */
@@ -362,13 +291,8 @@ static void put_reply(struct writer *w, const char *label, const struct report_r
 	put_text(w, "\r\n");
 }
 
-static void put_recipient_words(struct writer *w, const struct words *in,
-				const struct report_recipient *to)
+static void put_recipient_words(struct writer *w, const struct report_words *in, const struct report_recipient *to)
 {
-	const struct advice *a = find_advice(status_of(to));
-
-	const char *text = in == &japanese ? a->ja : a->en;
-
 	put_text(w, "\r\n");
 	put_item(w, in->to, to->address);
 	put_text(w, "  ");
@@ -378,16 +302,16 @@ static void put_recipient_words(struct writer *w, const struct words *in,
 	put_reply(w, in->said, to);
 	put_text(w, "  ");
 	put_text(w, in->advice);
-	put_text(w, to->cause == REPORT_DELAYED ? in->wait : text);
+	put_text(w, to->cause == REPORT_DELAYED ? in->wait : in->advices[find_advice(status_of(to))]);
 	put_text(w, "\r\n");
 }
 
-static void put_words(struct writer *w, const struct report *r, const struct words *in)
+static void put_words(struct writer *w, const struct report *r, const struct report_words *in)
 {
 	put_text(w, in->greeting);
 	put_foreign(w, r->hostname);
 	put_text(w, in->after_host);
-	put_text(w, openings[r->until != 0][in == &english]);
+	put_text(w, in->opening[r->until != 0]);
 	if (r->until) {
 		put_text(w, in->until);
 		put_day(w, r->until, r->zone);
@@ -409,11 +333,11 @@ static void write_words(struct writer *w, const struct report *r, unsigned langu
 			      "Content-Type: text/plain; charset=us-ascii\r\n");
 	w->base64 = ja;
 	if (ja)
-		put_words(w, r, &japanese);
+		put_words(w, r, report_japanese());
 	if (languages == (REPORT_JA | REPORT_EN))
 		put_text(w, "\r\n--------------------------------------------------\r\n\r\n");
 	if (languages & REPORT_EN)
-		put_words(w, r, &english);
+		put_words(w, r, report_english());
 	flush_block(w);
 	w->base64 = false;
 }
@@ -581,7 +505,7 @@ static void write_original(struct writer *w, const struct report *r)
 bool report_write(const struct report *r, report_sink *sink, void *context)
 {
 	struct writer w = { .sink = sink, .context = context, .ok = true, .line_start = true };
-	unsigned languages = r->languages & (REPORT_JA | REPORT_EN);
+	unsigned languages = r->languages & (CONFIG_RETURN_JA ? REPORT_JA | REPORT_EN : REPORT_EN);
 
 	if (languages == 0)
 		languages = REPORT_EN;

@@ -42,12 +42,14 @@ struct draft_device {
 
 enum draft_credentials { CREDENTIALS_STORED, CREDENTIALS_SENDER, CREDENTIALS_CLIENT };
 
+/* auth = auto. */
+#define MECHANISMS_ALL	(SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | (CONFIG_SCRAM ? SASL_SCRAM_SHA_256 : 0))
+
 struct draft_relay {
 	struct relay_route route;
 	char ca[256], pin[96], certificate[256], key[256], password_file[256];
 	uint8_t auth;				/* enum smtp_mechanism, all that may be used */
 	char pop_password_file[256], pop_pin[96];
-	/* Read and checked, for what is not built yet. */
 	char credentials_file[256];
 	uint8_t credentials;
 };
@@ -103,15 +105,33 @@ void draft_notice(const struct draft *d, const char *format, ...) __attribute__(
 
 /* Joins what was read into d->config. False with the fault set. */
 bool draft_assemble(struct draft *d);
+/* The password in a file of its own. False with FILE: what. */
+bool draft_password(const char *path, char out[PASSWORD_MAX + 1], struct fault *why);
 /* The password in the file that `key` names. False with the fault set. */
 bool draft_read_password(struct draft *d, const struct draft_block *b, const char *key, const char *path,
 			 char out[PASSWORD_MAX + 1]);
+#if CONFIG_CREDENTIALS_SENDER
 /* credentials_file of a relay, into its route. */
 bool draft_read_logins(struct draft *d, struct draft_block *b);
+#else
+static inline bool draft_read_logins(struct draft *d, struct draft_block *b)
+{
+	(void)d, (void)b;
+	return false;
+}
+#endif
 /* Relays: routes with their passwords and TLS, return mail, loops. */
 bool draft_assemble_relay(struct draft *d);
+#if CONFIG_POP_BEFORE_SMTP
 /* POP before SMTP of one relay: its login and TLS. After user, password and bind of the relay. */
 bool draft_assemble_pop(struct draft *d, struct draft_block *b);
+#else
+static inline bool draft_assemble_pop(struct draft *d, struct draft_block *b)
+{
+	(void)d, (void)b;
+	return true;
+}
+#endif
 /* "AA:BB…" as openssl prints a fingerprint, in place. */
 void draft_strip_colons(char *text);
 

@@ -16,6 +16,10 @@
 #define MIB	(UINT64_C(1) << 20)
 #define GIB	(UINT64_C(1) << 30)
 
+/* Without TLS nothing goes in clear unless the file says so. */
+#define TLS_DEFAULT	(CONFIG_TLS ? "starttls" : NULL)
+#define TLS_REQUIRED	(CONFIG_TLS ? 0 : SETTING_REQUIRED)
+
 /* Where a row's value goes: offset and width. */
 #define FIELD(type, member) .at = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define FIELDS(type, member, counter) .at = offsetof(type, member), .size = sizeof(((type *)0)->member[0]), \
@@ -24,8 +28,8 @@
 
 static const struct setting_word yes_no[] = { { "yes", 1, false }, { "no", 0, false }, { NULL, 0, false } };
 static const struct setting_word tls_uses[] = {
-	{ "none", TLS_USE_NONE, false }, { "starttls", TLS_USE_STARTTLS, false },
-	{ "implicit", TLS_USE_IMPLICIT, false }, { NULL, 0, false }
+	{ "none", TLS_USE_NONE, false }, { "starttls", TLS_USE_STARTTLS, !CONFIG_TLS },
+	{ "implicit", TLS_USE_IMPLICIT, !CONFIG_TLS }, { NULL, 0, false }
 };
 static const struct setting_word listen_auths[] = {
 	{ "required", 1, false }, { "optional", 0, false }, { NULL, 0, false }
@@ -49,16 +53,17 @@ static const struct setting_word actions[] = {
 };
 static const struct setting_word recipients[] = { { "any", 0, false }, { "local", 1, false }, { NULL, 0, false } };
 static const struct setting_word relay_auths[] = {
-	{ "auto", SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256, false }, { "plain", SASL_PLAIN, false },
+	{ "auto", MECHANISMS_ALL, false }, { "plain", SASL_PLAIN, false },
 	{ "login", SASL_LOGIN, false }, { "cram-md5", SASL_CRAM_MD5, false },
-	{ "scram-sha-256", SASL_SCRAM_SHA_256, false }, { "xoauth2", SASL_XOAUTH2, false }, { "none", 0, false }, { NULL, 0, false }
+	{ "scram-sha-256", SASL_SCRAM_SHA_256, !CONFIG_SCRAM }, { "xoauth2", SASL_XOAUTH2, !CONFIG_XOAUTH2 }, { "none", 0, false }, { NULL, 0, false }
 };
 static const struct setting_word credentials[] = {
-	{ "stored", CREDENTIALS_STORED, false }, { "sender", CREDENTIALS_SENDER, false }, { "client", CREDENTIALS_CLIENT, false }, { NULL, 0, false }
+	{ "stored", CREDENTIALS_STORED, false }, { "sender", CREDENTIALS_SENDER, !CONFIG_CREDENTIALS_SENDER },
+	{ "client", CREDENTIALS_CLIENT, !CONFIG_CREDENTIALS_CLIENT }, { NULL, 0, false }
 };
 static const struct setting_word modes[] = {
-	{ "queue", PASSAGE_QUEUE, false }, { "direct", PASSAGE_DIRECT, false },
-	{ "direct-only", PASSAGE_DIRECT_ONLY, false }, { NULL, 0, false }
+	{ "queue", PASSAGE_QUEUE, false }, { "direct", PASSAGE_DIRECT, !CONFIG_DIRECT },
+	{ "direct-only", PASSAGE_DIRECT_ONLY, !CONFIG_DIRECT }, { NULL, 0, false }
 };
 static const struct setting_word pops[] = {
 	{ "off", POP_OFF, false }, { "agent", POP_AGENT, false }, { "client", POP_CLIENT, false }, { NULL, 0, false }
@@ -71,7 +76,7 @@ static const struct setting_word envelopes[] = {
 	{ NULL, 0, false }
 };
 static const struct setting_word languages[] = {
-	{ "ja", REPORT_JA, false }, { "en", REPORT_EN, false }, { "ja+en", REPORT_JA | REPORT_EN, false },
+	{ "ja", REPORT_JA, !CONFIG_RETURN_JA }, { "en", REPORT_EN, false }, { "ja+en", REPORT_JA | REPORT_EN, !CONFIG_RETURN_JA },
 	{ NULL, 0, false }
 };
 
@@ -197,16 +202,16 @@ static const struct setting_row server_rows[] = {
 
 static const struct setting_row listen_rows[] = {
 	{ "address", NULL, KIND_ENDPOINTS, SETTING_REQUIRED, FIELDS(struct draft_listen, endpoints, count) },
-	{ "tls", "starttls", KIND_WORD, 0, FIELD(struct draft_listen, listen.tls), .words = tls_uses },
+	{ "tls", TLS_DEFAULT, KIND_WORD, TLS_REQUIRED, FIELD(struct draft_listen, listen.tls), .words = tls_uses },
 	{ "auth", "required", KIND_WORD, 0, FIELD(struct draft_listen, listen.auth_required), .words = listen_auths },
 	{ "plaintext_auth", "127.0.0.0/8, ::1/128", KIND_NETWORKS, 0, FIELD(struct draft_listen, listen.plaintext_auth) },
 	{ .key = NULL }
 };
 
 static const struct setting_row tls_rows[] = {
-	{ "certificate", "/etc/sekimori/cert.pem", KIND_TEXT, 0, FIELD(struct config, certificate) },
-	{ "key", "/etc/sekimori/key.pem", KIND_TEXT, 0, FIELD(struct config, key) },
-	{ "min_version", "1.2", KIND_WORD, 0, FIELD(struct config, tls_min_13), .words = tls_versions },
+	{ "certificate", "/etc/sekimori/cert.pem", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct config, certificate) },
+	{ "key", "/etc/sekimori/key.pem", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct config, key) },
+	{ "min_version", "1.2", KIND_WORD, SETTING_OF(CONFIG_TLS), FIELD(struct config, tls_min_13), .words = tls_versions },
 	{ .key = NULL }
 };
 
@@ -223,7 +228,7 @@ static const struct setting_row trust_rows[] = {
 };
 
 static const struct setting_row stamp_rows[] = {
-	{ "key_file", "", KIND_TEXT, 0, FIELD(struct config, stamp_keys) },
+	{ "key_file", "", KIND_TEXT, SETTING_OF(CONFIG_STAMP), FIELD(struct config, stamp_keys) },
 	{ .key = NULL }
 };
 
@@ -245,39 +250,39 @@ static const struct setting_row relay_rows[] = {
 	{ "host", NULL, KIND_LIST, SETTING_REQUIRED, FIELDS(struct draft_relay, route.host, route.host_count),
 	  .check = check_host },
 	{ "port", NULL, KIND_NUMBER, 0, FIELD(struct draft_relay, route.port), .min = 1, .max = 65535 },
-	{ "tls", "starttls", KIND_WORD, 0, FIELD(struct draft_relay, route.tls), .words = tls_uses },
-	{ "tls_name", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.tls_name), .check = check_host },
-	{ "tls_ca", "/etc/ssl/certs/ca-certificates.crt", KIND_TEXT, 0, FIELD(struct draft_relay, ca) },
-	{ "tls_pin", "", KIND_TEXT, 0, FIELD(struct draft_relay, pin), .check = check_pin },
-	{ "tls_certificate", "", KIND_TEXT, 0, FIELD(struct draft_relay, certificate) },
-	{ "tls_key", "", KIND_TEXT, 0, FIELD(struct draft_relay, key) },
+	{ "tls", TLS_DEFAULT, KIND_WORD, TLS_REQUIRED, FIELD(struct draft_relay, route.tls), .words = tls_uses },
+	{ "tls_name", "", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, route.tls_name), .check = check_host },
+	{ "tls_ca", "/etc/ssl/certs/ca-certificates.crt", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, ca) },
+	{ "tls_pin", "", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, pin), .check = check_pin },
+	{ "tls_certificate", "", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, certificate) },
+	{ "tls_key", "", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, key) },
 	{ "auth", "auto", KIND_WORD, 0, FIELD(struct draft_relay, auth), .words = relay_auths },
 	{ "user", NULL, KIND_TEXT, 0, FIELD(struct draft_relay, route.user), .check = check_print },
 	{ "password", NULL, KIND_TEXT, SETTING_SECRET, FIELD(struct draft_relay, route.password), .check = check_print },
 	{ "password_file", NULL, KIND_TEXT, 0, FIELD(struct draft_relay, password_file) },
-	{ "token_command", NULL, KIND_TEXT, 0, FIELD(struct draft_relay, route.token_command), .check = check_command },
+	{ "token_command", NULL, KIND_TEXT, SETTING_OF(CONFIG_XOAUTH2), FIELD(struct draft_relay, route.token_command), .check = check_command },
 	{ "credentials", "stored", KIND_WORD, 0, FIELD(struct draft_relay, credentials), .words = credentials },
-	{ "credentials_file", "/etc/sekimori/upstream", KIND_TEXT, 0, FIELD(struct draft_relay, credentials_file) },
+	{ "credentials_file", "/etc/sekimori/upstream", KIND_TEXT, SETTING_OF(CONFIG_CREDENTIALS_SENDER), FIELD(struct draft_relay, credentials_file) },
 	{ "timeout", "5m", KIND_TIME, 0, FIELD(struct draft_relay, route.timeout), .min = SECOND, .max = HOUR },
 	{ "connections", "4", KIND_NUMBER, 0, FIELD(struct draft_relay, route.connections), .min = 1, .max = 64 },
 	{ "messages_per_connection", "0", KIND_NUMBER, 0, FIELD(struct draft_relay, route.messages_per_connection),
 	  .min = 0, .max = 100000 },
 	{ "rate", "0", KIND_NUMBER, 0, FIELD(struct draft_relay, route.rate), .min = 0, .max = 60000 },
 	{ "mode", "queue", KIND_WORD, 0, FIELD(struct draft_relay, route.mode), .words = modes },
-	{ "direct_wait", "10s", KIND_TIME, 0, FIELD(struct draft_relay, route.direct_wait), .min = SECOND,
+	{ "direct_wait", "10s", KIND_TIME, SETTING_OF(CONFIG_DIRECT), FIELD(struct draft_relay, route.direct_wait), .min = SECOND,
 	  .max = 5 * MINUTE },
 	{ "bind", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.bind), .check = check_local_address },
-	{ "pop_before_smtp", "off", KIND_WORD, 0, FIELD(struct draft_relay, route.pop.use), .words = pops },
-	{ "pop_host", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.pop.host), .check = check_host },
-	{ "pop_port", NULL, KIND_NUMBER, 0, FIELD(struct draft_relay, route.pop.port), .min = 1, .max = 65535 },
-	{ "pop_tls", "none", KIND_WORD, 0, FIELD(struct draft_relay, route.pop.tls), .words = tls_uses },
-	{ "pop_tls_name", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.pop.tls_name), .check = check_host },
-	{ "pop_tls_pin", "", KIND_TEXT, 0, FIELD(struct draft_relay, pop_pin), .check = check_pin },
-	{ "pop_auth", "auto", KIND_WORD, 0, FIELD(struct draft_relay, route.pop.login), .words = pop_auths },
-	{ "pop_user", "", KIND_TEXT, 0, FIELD(struct draft_relay, route.pop.user), .check = check_print },
-	{ "pop_password_file", "", KIND_TEXT, 0, FIELD(struct draft_relay, pop_password_file) },
-	{ "pop_window", "600s", KIND_TIME, 0, FIELD(struct draft_relay, route.pop.window), .min = 10 * SECOND, .max = DAY },
-	{ "pop_wait", "1s", KIND_TIME, 0, FIELD(struct draft_relay, route.pop.wait), .min = 0, .max = 10 * SECOND },
+	{ "pop_before_smtp", "off", KIND_WORD, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.use), .words = pops },
+	{ "pop_host", "", KIND_TEXT, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.host), .check = check_host },
+	{ "pop_port", NULL, KIND_NUMBER, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.port), .min = 1, .max = 65535 },
+	{ "pop_tls", "none", KIND_WORD, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.tls), .words = tls_uses },
+	{ "pop_tls_name", "", KIND_TEXT, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.tls_name), .check = check_host },
+	{ "pop_tls_pin", "", KIND_TEXT, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, pop_pin), .check = check_pin },
+	{ "pop_auth", "auto", KIND_WORD, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.login), .words = pop_auths },
+	{ "pop_user", "", KIND_TEXT, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.user), .check = check_print },
+	{ "pop_password_file", "", KIND_TEXT, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, pop_password_file) },
+	{ "pop_window", "600s", KIND_TIME, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.window), .min = 10 * SECOND, .max = DAY },
+	{ "pop_wait", "1s", KIND_TIME, SETTING_OF(CONFIG_POP_BEFORE_SMTP), FIELD(struct draft_relay, route.pop.wait), .min = 0, .max = 10 * SECOND },
 	{ "domains", NULL, KIND_LIST, 0, FIELDS(struct draft_relay, route.domains, route.domain_count),
 	  .check = check_domain },
 	{ "senders", NULL, KIND_LIST, 0, FIELDS(struct draft_relay, route.senders, route.sender_count),
@@ -291,7 +296,7 @@ static const struct setting_row return_rows[] = {
 	{ "from", NULL, KIND_TEXT, 0, FIELD(struct config, relay.return_from), .check = check_address },
 	{ "envelope", "auto", KIND_WORD, 0, FIELD(struct config, relay.return_envelope), .words = envelopes },
 	{ "delay_notice", "0", KIND_TIME, 0, FIELD(struct config, relay.delay_notice), .min = 0, .max = 30 * DAY },
-	{ "language", "ja+en", KIND_WORD, 0, FIELD(struct config, relay.return_languages), .words = languages },
+	{ "language", CONFIG_RETURN_JA ? "ja+en" : "en", KIND_WORD, 0, FIELD(struct config, relay.return_languages), .words = languages },
 	{ .key = NULL }
 };
 

@@ -1,4 +1,4 @@
-/* Passwords for next hops: those in files of their own, and the table of `credentials = sender` (R40). */
+/* The table of `credentials = sender` (R40). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,50 +7,7 @@
 #include "manager/text.h"
 #include "trust/accounts.h"
 
-#define PASSWORD_FILE_MAX	(PASSWORD_MAX + 2)	/* octets: the password and a line end */
 #define TABLE_MAX		(ACCOUNTS_MAX * 600)	/* octets of credentials_file: a line of three full parts each */
-
-/* One line; its end may be missing. */
-static bool take_password(struct slice text, char out[PASSWORD_MAX + 1])
-{
-	if (text.len > 0 && text.at[text.len - 1] == '\n')
-		text.len--;
-	for (size_t i = 0; i < text.len; i++)
-		if (ascii_is_control(text.at[i]))
-			return false;
-	return text.len > 0 && slice_copy(text, out, PASSWORD_MAX + 1);
-}
-
-/* What is wrong with a password file, or true and the password. */
-static bool read_password(const char *path, char out[PASSWORD_MAX + 1], struct fault *why)
-{
-	struct slice text;
-	int others = 0;
-	int result = text_read(path, PASSWORD_FILE_MAX, &text, &others);
-	bool good;
-
-	if (result == -EINVAL || result == -EFBIG)
-		return fault_set(why, STATUS_CONFIG, "%s: must be a file of one line, at most %d octets", path, PASSWORD_MAX);
-	if (result < 0)
-		return fault_set(why, STATUS_CONFIG, "%s: %s", path, strerror(-result));
-	good = take_password(text, out);
-	text_free(text);
-	if (!good)
-		return fault_set(why, STATUS_CONFIG,
-				 "%s: must hold one line of 1 to %d octets, without CR or other control characters", path,
-				 PASSWORD_MAX);
-	if (others > 0)
-		return fault_set(why, STATUS_CONFIG, "%s is open to others: chmod 640 %s", path, path);
-	return true;
-}
-
-bool draft_read_password(struct draft *d, const struct draft_block *b, const char *key, const char *path,
-			 char out[PASSWORD_MAX + 1])
-{
-	struct fault why = { .text = "" };
-
-	return read_password(path, out, &why) || draft_refuse(d, b, key, "%s", why.text);
-}
 
 /* The name under which the spool keeps whose mail it is; empty: nobody has that one. */
 static struct slice principal_of(const struct draft *d, struct slice name)
@@ -105,7 +62,7 @@ static bool take_row(struct table *t, struct slice name, struct slice user, stru
 		return fault_at(f, t->path, t->line, "%.*s: too long", SLICE_ARGS(name));
 	l->line = t->line;
 	t->route->login_count++;
-	return read_password(path, l->password, &why) || fault_at(f, t->path, t->line, "%s", why.text);
+	return draft_password(path, l->password, &why) || fault_at(f, t->path, t->line, "%s", why.text);
 }
 
 static bool take_line(struct table *t, struct slice line)

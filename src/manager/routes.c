@@ -9,8 +9,6 @@
 #include "smtp/server.h"
 #include "trust/accounts.h"
 
-#define MECHANISMS_ALL (SASL_PLAIN | SASL_LOGIN | SASL_CRAM_MD5 | SASL_SCRAM_SHA_256)
-
 /* Names aren't looked up here; but two of them are ours by definition. */
 static bool name_reaches(struct slice host, struct slice hostname, const struct ip_address *listener)
 {

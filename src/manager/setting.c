@@ -115,7 +115,8 @@ static bool refuse_word(const struct put *p)
 	buffer_init(&text, memory, sizeof(memory));
 	buffer_put_text(&text, "must be ");
 	for (const struct setting_word *w = p->row->words; w->text; w++)
-		buffer_putf(&text, "%s%s", w == p->row->words ? "" : " | ", w->text);
+		if (!w->missing)
+			buffer_putf(&text, "%s%s", w == p->row->words ? "" : " | ", w->text);
 	buffer_put(&text, slice_bytes("", 1));
 	return refuse(p, memory);
 }

@@ -46,8 +46,9 @@ struct setting_row {		/* the last of an array has key NULL */
 	const char *fallback;	/* the default as it would be written; "": none, and an empty value says so; NULL: none */
 	uint8_t kind;		/* enum setting_kind */
 	uint8_t flags;		/* enum setting_flag */
-	size_t at, size;	/* of the field; size of one element */
-	size_t count_at, count_max;
+	uint16_t size;		/* of the field, or one element of it */
+	uint32_t at, count_at;	/* offsets of the field, and of how many elements it has */
+	uint16_t count_max;
 	uint64_t min, max;
 	const struct setting_word *words;
 	/* Of TEXT and of each element of LIST: NULL when it is fine, else what is wrong with it. May be NULL. */

@@ -20,6 +20,7 @@ typedef void program_done(void *context, struct slice output, const char *error)
 
 struct program;
 
+#if CONFIG_XOAUTH2
 /*
  * NULL: `line` is a program's path from `/` and its arguments: separated by blanks, blanks within "" or ''. Else what is wrong with it.
  */
@@ -28,5 +29,24 @@ const char *program_check(struct slice line);
 struct program *program_start(struct loop *l, struct slice line, int64_t timeout, program_done *done, void *context);
 /* Kills it, without a call. */
 void program_cancel(struct program *c);
+#else
+static inline const char *program_check(struct slice line)
+{
+	(void)line;
+	return NULL;
+}
+
+static inline struct program *program_start(struct loop *l, struct slice line, int64_t timeout,
+			program_done *done, void *context)
+{
+	(void)l, (void)line, (void)timeout, (void)done, (void)context;
+	return NULL;
+}
+
+static inline void program_cancel(struct program *c)
+{
+	(void)c;
+}
+#endif
 
 #endif

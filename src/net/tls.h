@@ -15,6 +15,17 @@
 struct tls_context;
 struct tls;
 
+struct tls_client_rules {
+	const char *ca;			/* PEM file; required unless pin is set */
+	const char *pin;		/* sha256 of the certificate (DER) in hex, colons allowed; when set, neither CA nor name is looked at */
+	const char *certificate, *key;	/* our own, for servers that ask for one; PEM files, both or none */
+	bool min_13;
+};
+
+/* Results of the calls below, other than a count of octets. */
+enum { TLS_WANT_READ = -1, TLS_WANT_WRITE = -2, TLS_CLOSED = -3, TLS_FAILED = -4 };
+
+#if CONFIG_TLS
 /*
  * Must be called after the last fork of a process that goes on to use TLS, before any other call. 0 or -errno; -EAGAIN: the
  * kernel's generator is not ready yet (early at boot), call again later.
@@ -24,12 +35,6 @@ int tls_start(void);
 /* Our own side: certificate chain and key in PEM. Faults name the file: unreadable, damaged, key that doesn't fit, key readable by others. */
 struct tls_context *tls_server_new(const char *certificate, const char *key, bool min_13, struct fault *f);
 
-struct tls_client_rules {
-	const char *ca;			/* PEM file; required unless pin is set */
-	const char *pin;		/* sha256 of the certificate (DER) in hex, colons allowed; when set, neither CA nor name is looked at */
-	const char *certificate, *key;	/* our own, for servers that ask for one; PEM files, both or none */
-	bool min_13;
-};
 /* Without CA and pin there is no context: "verify" without a CA refuses to start (lesson 25). */
 struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct fault *f);
 /*
@@ -49,8 +54,6 @@ void tls_context_release(struct tls_context *c);	/* NULL is ignored */
 struct tls *tls_new(struct tls_context *c, int fd, const char *name);
 void tls_free(struct tls *t);
 
-/* Results of the calls below, other than a count of octets. */
-enum { TLS_WANT_READ = -1, TLS_WANT_WRITE = -2, TLS_CLOSED = -3, TLS_FAILED = -4 };
 /* 0 when done. CLOSED: the peer ended TLS properly (close_notify); an end without it is FAILED (truncation). */
 int tls_handshake(struct tls *t);
 ssize_t tls_read(struct tls *t, void *out, size_t size);
@@ -72,5 +75,121 @@ const char *tls_error(const struct tls *t);
 bool tls_wants_12_retry(const struct tls *t);
 /* True when the failure may go away by itself with the clock ("not yet valid" before NTP). */
 bool tls_error_is_clock(const struct tls *t);
+#else
+static inline int tls_start(void)
+{
+	return 0;
+}
+
+static inline struct tls_context *tls_server_new(const char *certificate, const char *key, bool min_13,
+			struct fault *f)
+{
+	(void)certificate, (void)key, (void)min_13, (void)f;
+	return NULL;
+}
+
+static inline struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct fault *f)
+{
+	(void)rules, (void)f;
+	return NULL;
+}
+
+static inline void tls_context_only_12(struct tls_context *c)
+{
+	(void)c;
+}
+
+static inline int64_t tls_context_valid_to(const struct tls_context *c)
+{
+	(void)c;
+	return INT64_MAX;
+}
+
+static inline void tls_context_hold(struct tls_context *c)
+{
+	(void)c;
+}
+
+static inline void tls_context_release(struct tls_context *c)
+{
+	(void)c;
+}
+
+static inline struct tls *tls_new(struct tls_context *c, int fd, const char *name)
+{
+	(void)c, (void)fd, (void)name;
+	return NULL;
+}
+
+static inline void tls_free(struct tls *t)
+{
+	(void)t;
+}
+
+static inline int tls_handshake(struct tls *t)
+{
+	(void)t;
+	return TLS_FAILED;
+}
+
+static inline ssize_t tls_read(struct tls *t, void *out, size_t size)
+{
+	(void)t, (void)out, (void)size;
+	return TLS_FAILED;
+}
+
+static inline ssize_t tls_write(struct tls *t, const void *in, size_t len)
+{
+	(void)t, (void)in, (void)len;
+	return TLS_FAILED;
+}
+
+static inline bool tls_pending(const struct tls *t)
+{
+	(void)t;
+	return false;
+}
+
+static inline void tls_shutdown(struct tls *t)
+{
+	(void)t;
+}
+
+static inline const char *tls_version(const struct tls *t)
+{
+	(void)t;
+	return "";
+}
+
+static inline const char *tls_cipher(const struct tls *t)
+{
+	(void)t;
+	return "";
+}
+
+static inline bool tls_resumed(const struct tls *t)
+{
+	(void)t;
+	return false;
+}
+
+static inline const char *tls_error(const struct tls *t)
+{
+	(void)t;
+	return "";
+}
+
+static inline bool tls_wants_12_retry(const struct tls *t)
+{
+	(void)t;
+	return false;
+}
+
+static inline bool tls_error_is_clock(const struct tls *t)
+{
+	(void)t;
+	return false;
+}
+#endif
 
 #endif

@@ -91,6 +91,7 @@ static inline const char *relay_login_name(const struct relay *r, unsigned route
 
 /* vouch.c */
 
+#if CONFIG_CREDENTIALS_CLIENT
 /* Pairs that wait are tried as far as there is room. */
 void vouch_place(struct relay *r);
 int64_t vouch_deadline(const struct relay *r);
@@ -104,9 +105,52 @@ void vouch_gone(struct relay *r, const struct courier *c);
 void vouch_forget(struct relay *r, unsigned route, int login);
 /* At the very end. */
 void vouch_end(struct relay *r);
+#else
+static inline void vouch_place(struct relay *r)
+{
+	(void)r;
+}
+
+static inline int64_t vouch_deadline(const struct relay *r)
+{
+	(void)r;
+	return NEVER;
+}
+
+static inline void vouch_expire(struct relay *r)
+{
+	(void)r;
+}
+
+static inline void vouch_proved(struct relay *r, struct courier *c)
+{
+	(void)r, (void)c;
+}
+
+static inline void vouch_failed(struct relay *r, struct courier *c, const char *words, bool login)
+{
+	(void)r, (void)c, (void)words, (void)login;
+}
+
+static inline void vouch_gone(struct relay *r, const struct courier *c)
+{
+	(void)r, (void)c;
+}
+
+static inline void vouch_forget(struct relay *r, unsigned route, int login)
+{
+	(void)r, (void)route, (void)login;
+}
+
+static inline void vouch_end(struct relay *r)
+{
+	(void)r;
+}
+#endif
 
 /* direct.c */
 
+#if CONFIG_DIRECT
 /* Those that wait for a courier get one, before any queued message does. */
 void direct_place(struct relay *r);
 /* After a reload: route and login of those that wait are found afresh. */
@@ -116,6 +160,33 @@ int64_t direct_deadline(const struct relay *r);
 void direct_expire(struct relay *r);
 /* Its recipients have been tried, or it could not be brought. Ends the attempt. */
 void direct_done(struct relay *r, struct attempt *a);
+#else
+static inline void direct_place(struct relay *r)
+{
+	(void)r;
+}
+
+static inline void direct_regroup(struct relay *r)
+{
+	(void)r;
+}
+
+static inline int64_t direct_deadline(const struct relay *r)
+{
+	(void)r;
+	return NEVER;
+}
+
+static inline void direct_expire(struct relay *r)
+{
+	(void)r;
+}
+
+static inline void direct_done(struct relay *r, struct attempt *a)
+{
+	(void)r, (void)a;
+}
+#endif
 
 /* age.c */
 
@@ -156,10 +227,22 @@ void schedule_ready(struct watch *w, short revents);
 
 /* answer.c */
 
+#if CONFIG_DIRECT
 /* Tells the client's side what has become of its message. Ends the attempt. */
 void answer_client(struct relay *r, struct attempt *a);
 /* It was not even tried. */
 void answer_missed(struct passage *p, const char *why);
+#else
+static inline void answer_client(struct relay *r, struct attempt *a)
+{
+	(void)r, (void)a;
+}
+
+static inline void answer_missed(struct passage *p, const char *why)
+{
+	(void)p, (void)why;
+}
+#endif
 
 /* outcome.c */
 

@@ -19,9 +19,23 @@ struct missing {
 	} rows[MISSING_MAX];
 };
 
+#if CONFIG_CREDENTIALS_CLIENT
 /* True: it is the first of its account, so that the log is told once. */
 bool missing_note(struct missing *m, struct slice account, uint64_t id);
 /* The next mail of the account, and out of the table with it; 0: no more. */
 uint64_t missing_next(struct missing *m, struct slice account);
+#else
+static inline bool missing_note(struct missing *m, struct slice account, uint64_t id)
+{
+	(void)m, (void)account, (void)id;
+	return false;
+}
+
+static inline uint64_t missing_next(struct missing *m, struct slice account)
+{
+	(void)m, (void)account;
+	return 0;
+}
+#endif
 
 #endif

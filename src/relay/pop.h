@@ -18,6 +18,7 @@ struct pop_waiter {
 	void (*done)(struct pop_waiter *w, const char *error);	/* NULL: the door is open */
 };
 
+#if CONFIG_POP_BEFORE_SMTP
 /* In the loop until released. NULL without memory. */
 struct pop *pop_new(struct loop *l, struct pool *blocks, struct helper *resolver, struct relay_settings *settings,
 		    unsigned route);
@@ -53,5 +54,74 @@ void pop_retry(struct pop *p);
 
 /* ms since the last login; -1: none yet. */
 int64_t pop_age(const struct pop *p);
+#else
+static inline struct pop *pop_new(struct loop *l, struct pool *blocks, struct helper *resolver,
+			struct relay_settings *settings, unsigned route)
+{
+	(void)l, (void)blocks, (void)resolver, (void)settings, (void)route;
+	return NULL;
+}
+
+static inline struct pop *pop_hold(struct pop *p)
+{
+	(void)p;
+	return NULL;
+}
+
+static inline void pop_release(struct pop *p)
+{
+	(void)p;
+}
+
+static inline bool pop_is_open(const struct pop *p)
+{
+	(void)p;
+	return false;
+}
+
+static inline void pop_ask(struct pop *p, struct pop_waiter *w)
+{
+	(void)p, (void)w;
+}
+
+static inline void pop_leave(struct pop *p, struct pop_waiter *w)
+{
+	(void)p, (void)w;
+}
+
+static inline unsigned pop_number(const struct pop *p)
+{
+	(void)p;
+	return 0;
+}
+
+static inline const char *pop_source(const struct pop *p)
+{
+	(void)p;
+	return "";
+}
+
+static inline void pop_turn(struct pop *p, unsigned number)
+{
+	(void)p, (void)number;
+}
+
+static inline bool pop_denied(struct pop *p, unsigned number)
+{
+	(void)p, (void)number;
+	return false;
+}
+
+static inline void pop_retry(struct pop *p)
+{
+	(void)p;
+}
+
+static inline int64_t pop_age(const struct pop *p)
+{
+	(void)p;
+	return -1;
+}
+#endif
 
 #endif

@@ -26,9 +26,25 @@ void relay_shutdown(struct relay *r);
 bool relay_idle(const struct relay *r);
 
 /* How ingest passes messages on while they come in ([relay] mode). */
+#if CONFIG_DIRECT
 void relay_way(struct relay *r, struct passage_way *out);
+#else
+static inline void relay_way(struct relay *r, struct passage_way *out)
+{
+	(void)r;
+	*out = (struct passage_way){ .context = NULL };
+}
+#endif
 /* How ingest has passwords tried at the next hop (credentials = client). */
+#if CONFIG_CREDENTIALS_CLIENT
 void relay_vouch_way(struct relay *r, struct vouch_way *out);
+#else
+static inline void relay_vouch_way(struct relay *r, struct vouch_way *out)
+{
+	(void)r;
+	*out = (struct vouch_way){ .context = NULL };
+}
+#endif
 
 struct relay_counters {
 	uint64_t delivered, deferred, failed, returned;	/* recipients; returned: messages */

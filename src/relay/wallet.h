@@ -16,6 +16,7 @@
 #define WALLET_REFUSED_MS	(10 * 60 * 1000)
 
 struct wallet;
+#if CONFIG_CREDENTIALS_CLIENT
 struct wallet *wallet_new(void);	/* NULL without memory or randomness */
 void wallet_free(struct wallet *w);	/* NULL is ignored */
 
@@ -37,5 +38,72 @@ int wallet_put(struct wallet *w, struct slice account, struct slice user, struct
 void wallet_refuse(struct wallet *w, struct slice account, struct slice user, struct slice password, int64_t now);
 /* The upstream doesn't take it any more. */
 void wallet_forget(struct wallet *w, int row);
+#else
+static inline struct wallet *wallet_new(void)
+{
+	return NULL;
+}
+
+static inline void wallet_free(struct wallet *w)
+{
+	(void)w;
+}
+
+static inline int wallet_find(const struct wallet *w, struct slice account)
+{
+	(void)w, (void)account;
+	return -1;
+}
+
+static inline struct slice wallet_account(const struct wallet *w, int row)
+{
+	(void)w, (void)row;
+	return slice_bytes("", 0);
+}
+
+static inline struct slice wallet_user(const struct wallet *w, int row)
+{
+	(void)w, (void)row;
+	return slice_bytes("", 0);
+}
+
+static inline struct slice wallet_password(const struct wallet *w, int row)
+{
+	(void)w, (void)row;
+	return slice_bytes("", 0);
+}
+
+static inline bool wallet_knows(const struct wallet *w, struct slice account, struct slice user,
+			struct slice password, int64_t now)
+{
+	(void)w, (void)account, (void)user, (void)password, (void)now;
+	return false;
+}
+
+static inline bool wallet_has_refused(const struct wallet *w, struct slice account, struct slice user,
+			struct slice password, int64_t now)
+{
+	(void)w, (void)account, (void)user, (void)password, (void)now;
+	return false;
+}
+
+static inline int wallet_put(struct wallet *w, struct slice account, struct slice user, struct slice password,
+			int64_t now)
+{
+	(void)w, (void)account, (void)user, (void)password, (void)now;
+	return -1;
+}
+
+static inline void wallet_refuse(struct wallet *w, struct slice account, struct slice user,
+			struct slice password, int64_t now)
+{
+	(void)w, (void)account, (void)user, (void)password, (void)now;
+}
+
+static inline void wallet_forget(struct wallet *w, int row)
+{
+	(void)w, (void)row;
+}
+#endif
 
 #endif

@@ -14,8 +14,10 @@
 #define PROOF_SALT_MAX		64	/* octets; servers take 8 to 32 */
 #define PROOF_SERVER_MAX	SMTP_REPLY_TEXT_MAX	/* octets of a server's SCRAM message, decoded */
 /* Octets of the three messages that both sides sign: a user of which each octet is escaped, two nonces of the server. */
-#define PROOF_MESSAGE_MAX	(3 * LOGIN_MAX + 2 * PROOF_SERVER_MAX + PROOF_NONCE_LENGTH + 32)
+#define PROOF_MESSAGE_MAX	(CONFIG_SCRAM ? 3 * LOGIN_MAX + 2 * PROOF_SERVER_MAX + PROOF_NONCE_LENGTH + 32 : 1)
 
+/* Appends *raw in Base64, unless it overflowed: then *out has. */
+void proof_put_encoded(struct buffer *out, const struct buffer *raw);
 /* A NUL inside would let the upstream read other names than were meant. */
 void proof_put_plain(struct buffer *out, struct slice user, struct slice password);
 /* `hex`: HMAC-MD5 of the challenge, 32 digits. */
@@ -42,6 +44,12 @@ struct proof_scram {
 	uint8_t signature[PROOF_KEY_SIZE];	/* what the server has to show */
 };
 
+static inline struct slice proof_scram_message(const struct proof_scram *s)
+{
+	return slice_bytes(s->message, s->len);
+}
+
+#if CONFIG_SCRAM
 /*
  * `nonce`: printable, without comma, never used before. No channel binding: what the certificate proves is
  * checked by TLS.
@@ -55,13 +63,38 @@ void proof_scram_put_first(const struct proof_scram *s, struct buffer *out);
  * sell the password cheaply, a high one stop us.
  */
 const char *proof_scram_challenged(struct proof_scram *s, struct slice text, struct slice nonce);
-static inline struct slice proof_scram_message(const struct proof_scram *s)
-{
-	return slice_bytes(s->message, s->len);
-}
 /* The client's last message, with ClientProof. */
 void proof_scram_put_last(const struct proof_scram *s, struct buffer *out, const uint8_t proof[PROOF_KEY_SIZE]);
 /* The server's last message, decoded: NULL when it proves that the server knows the password, else what is wrong. */
 const char *proof_scram_signed(const struct proof_scram *s, struct slice text);
+#else
+static inline void proof_scram_begin(struct proof_scram *s, struct slice user, struct slice nonce)
+{
+	(void)s, (void)user, (void)nonce;
+}
+
+static inline void proof_scram_put_first(const struct proof_scram *s, struct buffer *out)
+{
+	(void)s, (void)out;
+}
+
+static inline const char *proof_scram_challenged(struct proof_scram *s, struct slice text, struct slice nonce)
+{
+	(void)s, (void)text, (void)nonce;
+	return "SCRAM is left out";
+}
+
+static inline void proof_scram_put_last(const struct proof_scram *s, struct buffer *out,
+			const uint8_t proof[PROOF_KEY_SIZE])
+{
+	(void)s, (void)out, (void)proof;
+}
+
+static inline const char *proof_scram_signed(const struct proof_scram *s, struct slice text)
+{
+	(void)s, (void)text;
+	return "SCRAM is left out";
+}
+#endif
 
 #endif

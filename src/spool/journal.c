@@ -286,7 +286,7 @@ uint64_t journal_durable(const struct journal *j)
  */
 static void write_ahead(const struct journal *j, struct segment *g)
 {
-	static const uint8_t zeros[AHEAD_PIECE];
+	static uint8_t zeros[AHEAD_PIECE];	/* never written; const, they would take as much of the flash */
 	uint32_t to = g->size - g->written < AHEAD ? g->size : g->written + AHEAD;
 
 	if (g->filled > g->written || g->written - g->flushed > BULK)

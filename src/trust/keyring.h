@@ -19,6 +19,9 @@ struct keyring {
 	} key[STAMP_KEYS_MAX];
 };
 
+enum keyring_result { KEYRING_GOOD, KEYRING_FORGED, KEYRING_UNKNOWN };	/* UNKNOWN: there is no key of this name */
+
+#if CONFIG_STAMP
 /* False with FILE:LINE: what. The caller wipes the ring. */
 bool keyring_parse(struct slice text, const char *path, struct keyring *ring, struct fault *f);
 /* A line for a new key of this name, with LF. False without room or randomness. */
@@ -28,7 +31,38 @@ bool keyring_line(struct buffer *out, const char *id);
 struct slice keyring_id(const struct keyring *ring);
 bool keyring_seal(const struct keyring *ring, struct slice text, struct buffer *out);
 
-enum keyring_result { KEYRING_GOOD, KEYRING_FORGED, KEYRING_UNKNOWN };	/* UNKNOWN: there is no key of this name */
 enum keyring_result keyring_check(const struct keyring *ring, struct slice id, struct slice text, struct slice seal);
+#else
+static inline bool keyring_parse(struct slice text, const char *path, struct keyring *ring, struct fault *f)
+{
+	(void)text, (void)path, (void)ring, (void)f;
+	return false;
+}
+
+static inline bool keyring_line(struct buffer *out, const char *id)
+{
+	(void)out, (void)id;
+	return false;
+}
+
+static inline struct slice keyring_id(const struct keyring *ring)
+{
+	(void)ring;
+	return slice_bytes("", 0);
+}
+
+static inline bool keyring_seal(const struct keyring *ring, struct slice text, struct buffer *out)
+{
+	(void)ring, (void)text, (void)out;
+	return false;
+}
+
+static inline enum keyring_result keyring_check(const struct keyring *ring, struct slice id, struct slice text,
+			struct slice seal)
+{
+	(void)ring, (void)id, (void)text, (void)seal;
+	return KEYRING_UNKNOWN;
+}
+#endif
 
 #endif
