@@ -18,7 +18,8 @@
 
 /* Without TLS nothing goes in clear unless the file says so. */
 #define TLS_DEFAULT	(CONFIG_TLS ? "starttls" : NULL)
-#define TLS_REQUIRED	(CONFIG_TLS ? 0 : SETTING_REQUIRED)
+#define TLS_SAID	(CONFIG_TLS ? 0 : SETTING_REQUIRED)
+#define LANGUAGE_DEFAULT	(CONFIG_RETURN_JA ? "ja+en" : "en")
 
 /* Where a row's value goes: offset and width. */
 #define FIELD(type, member) .at = offsetof(type, member), .size = sizeof(((type *)0)->member)
@@ -202,7 +203,7 @@ static const struct setting_row server_rows[] = {
 
 static const struct setting_row listen_rows[] = {
 	{ "address", NULL, KIND_ENDPOINTS, SETTING_REQUIRED, FIELDS(struct draft_listen, endpoints, count) },
-	{ "tls", TLS_DEFAULT, KIND_WORD, TLS_REQUIRED, FIELD(struct draft_listen, listen.tls), .words = tls_uses },
+	{ "tls", TLS_DEFAULT, KIND_WORD, TLS_SAID, FIELD(struct draft_listen, listen.tls), .words = tls_uses },
 	{ "auth", "required", KIND_WORD, 0, FIELD(struct draft_listen, listen.auth_required), .words = listen_auths },
 	{ "plaintext_auth", "127.0.0.0/8, ::1/128", KIND_NETWORKS, 0, FIELD(struct draft_listen, listen.plaintext_auth) },
 	{ .key = NULL }
@@ -250,7 +251,7 @@ static const struct setting_row relay_rows[] = {
 	{ "host", NULL, KIND_LIST, SETTING_REQUIRED, FIELDS(struct draft_relay, route.host, route.host_count),
 	  .check = check_host },
 	{ "port", NULL, KIND_NUMBER, 0, FIELD(struct draft_relay, route.port), .min = 1, .max = 65535 },
-	{ "tls", TLS_DEFAULT, KIND_WORD, TLS_REQUIRED, FIELD(struct draft_relay, route.tls), .words = tls_uses },
+	{ "tls", TLS_DEFAULT, KIND_WORD, TLS_SAID, FIELD(struct draft_relay, route.tls), .words = tls_uses },
 	{ "tls_name", "", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, route.tls_name), .check = check_host },
 	{ "tls_ca", "/etc/ssl/certs/ca-certificates.crt", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, ca) },
 	{ "tls_pin", "", KIND_TEXT, SETTING_OF(CONFIG_TLS), FIELD(struct draft_relay, pin), .check = check_pin },
@@ -296,7 +297,7 @@ static const struct setting_row return_rows[] = {
 	{ "from", NULL, KIND_TEXT, 0, FIELD(struct config, relay.return_from), .check = check_address },
 	{ "envelope", "auto", KIND_WORD, 0, FIELD(struct config, relay.return_envelope), .words = envelopes },
 	{ "delay_notice", "0", KIND_TIME, 0, FIELD(struct config, relay.delay_notice), .min = 0, .max = 30 * DAY },
-	{ "language", CONFIG_RETURN_JA ? "ja+en" : "en", KIND_WORD, 0, FIELD(struct config, relay.return_languages), .words = languages },
+	{ "language", LANGUAGE_DEFAULT, KIND_WORD, 0, FIELD(struct config, relay.return_languages), .words = languages },
 	{ .key = NULL }
 };
 
