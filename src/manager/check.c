@@ -12,6 +12,7 @@
 #include "mail/report.h"
 #include "net/listener.h"
 #include "smtp/server.h"
+#include "spool/medium.h"
 #include "trust/accounts.h"
 
 static const char *const tls_words[] = {
@@ -195,8 +196,12 @@ static void print_queue(const struct config *c)
 		[RETURN_AUTO] = "<>, or its own address where that is refused", [RETURN_NULL] = "<>",
 		[RETURN_ADDRESS] = "its own address"
 	};
+	const char *memory = medium_memory(c->spool);
 	struct stat st;
 
+	if (memory)
+		printf("warning: the spool is in memory (%s): a power cut or a restart of the machine loses the mail in the queue\n",
+		       memory);
 	printf("spool: %s", c->spool);
 	print_size(", at most ", c->spool_size);
 	print_size("; messages up to ", c->ingest.max_message_size);

@@ -24,6 +24,7 @@
 #include "manager/stats.h"
 #include "net/dial.h"
 #include "relay/prove.h"
+#include "spool/medium.h"
 
 /* Blocks a session may hold: input, output, content, recipients. */
 #define BLOCKS_PER_SESSION	4
@@ -242,8 +243,12 @@ static bool get_memory(struct daemon *d, struct fault *f)
 static bool open_spool(struct daemon *d, struct fault *f)
 {
 	struct spool_settings s = { .path = d->config->spool, .size = d->config->spool_size, .report = report_spool };
+	const char *memory = medium_memory(s.path);
 
 	slice_copy(slice_of(d->config->spool), d->spool_path, sizeof(d->spool_path));
+	if (memory)
+		log_line(SEVERITY_WARNING, "the spool %s is in memory (%s): a power cut or a restart of the machine loses the mail in the queue",
+			 s.path, memory);
 	return spool_open(&s, clock_wall(), clock_monotonic(), &d->house.spool, f) == 0;
 }
 
