@@ -89,13 +89,13 @@ menuconfig: tools-menuconfig
 	@$(PYTHON) -m menuconfig Kconfig
 
 .PHONY: install uninstall size
-.PHONY: all run demo check quick tests tools fuzz lint bench clean
+.PHONY: all run demo check boot-test quick tests tools fuzz lint bench clean
 all: tools-build
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori
 
 # Only what is missing is installed; nothing is done where all is there.
-.PHONY: tools-build tools-run tools-check tools-bench tools-menuconfig
-tools-build tools-run tools-check tools-bench tools-menuconfig: tools-%:
+.PHONY: tools-build tools-run tools-check tools-boot tools-bench tools-menuconfig
+tools-build tools-run tools-check tools-boot tools-bench tools-menuconfig: tools-%:
 	@sh board/debian/needs $*
 
 $(BUILD)/sekimori: $(OBJ)
@@ -148,6 +148,11 @@ check: tools-check
 # Unit tests and dialogues with one compiler: seconds.
 quick: tests
 	@BUILD=$(BUILD) sh tests/check units $(BUILD)
+
+# Power on a small router with the gate on it, in qemu: mail, idle figures, power cuts.
+boot-test: tools-boot
+	@$(MAKE) --no-print-directory $(BUILD)/sekimori
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/check boot
 
 # An hour's hunt, or as long as SECONDS says, per target; new crashes go to tests/fuzz/seeds.
 fuzz: tools-check

@@ -20,7 +20,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 DISK = 96 << 20  # octets
 SECTOR = 512
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8  # flags of a log entry (Linux dm-log-writes)
-MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 
 
 class Missing(Exception):
@@ -100,16 +99,11 @@ class Archive:
 class Machine:
     """`files`: name in the guest: content. port: of the host, for the guest's 587."""
 
+    MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
+
     def __init__(self, directory, cache, binary, files, port):
-        self.qemu = program("qemu-system-x86_64", "qemu-system-x86")
-        self.busybox = program("busybox", "busybox-static")
-        if "statically" not in call("ldd", self.busybox).stderr + call("ldd", self.busybox).stdout and \
-           libraries(self.busybox):
-            self.busybox_libraries = libraries(self.busybox)
-        else:
-            self.busybox_libraries = []
-        self.dir, self.port = pathlib.Path(directory), port
-        self.root = kernel(cache)
+        self.dir, self.cache, self.port = pathlib.Path(directory), cache, port
+        self.find()
         self.kernel = next(self.root.glob("boot/vmlinuz-*"))
         self.log_path = self.dir / "console"
         self.process = None
@@ -121,13 +115,23 @@ class Machine:
         if made.returncode != 0:
             raise Missing(made.stderr)
 
+    def find(self):
+        self.qemu = program("qemu-system-x86_64", "qemu-system-x86")
+        self.busybox = program("busybox", "busybox-static")
+        self.root = kernel(self.cache)
+
+    @staticmethod
+    def libraries(binary):
+        """Name in the guest: path here."""
+        return {str(path): path for path in libraries(binary)}
+
     def _initramfs(self, binary, files):
         archive = Archive()
         archive.add("init", (HERE / "init").read_bytes())
         archive.add("bin/busybox", pathlib.Path(self.busybox).read_bytes())
         archive.add("bin/sekimori", pathlib.Path(binary).read_bytes())
-        for library in {str(p): p for p in libraries(binary) + self.busybox_libraries}.values():
-            archive.add(str(library), library.read_bytes())
+        for name, path in {**self.libraries(binary), **self.libraries(self.busybox)}.items():
+            archive.add(name, path.read_bytes())
         order = self.modules()
         for path in order:
             archive.add(f"modules/{path.name.removesuffix('.xz')}", content(path), 0o644)
@@ -151,7 +155,7 @@ class Machine:
                     add(other)
                 order.append(path)
 
-        for name in MODULES:
+        for name in self.MODULES:
             add(name)
         return order
 
@@ -162,14 +166,16 @@ class Machine:
                   f"file.driver=raw,file.file.driver=file,file.file.filename={self.disk},"
                   f"log.driver=raw,log.file.driver=file,log.file.filename={self.writes}")
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [self.qemu, "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config",
-                 "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", str(self.kernel),
-                 "-initrd", str(self.dir / "initramfs"), "-append", "console=ttyS0 quiet panic=-1 edd=off mitigations=off",
-                 "-blockdev", blocks, "-device", "virtio-blk-pci,drive=d,write-cache=on",
-                 "-netdev", f"user,id=n,restrict=off,hostfwd=tcp:127.0.0.1:{self.port}-:587",
-                 "-device", "virtio-net-pci,netdev=n,romfile="],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([self.qemu, *self.arguments(blocks)], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
+
+    def arguments(self, blocks):
+        return ["-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config",
+                "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", str(self.kernel),
+                "-initrd", str(self.dir / "initramfs"), "-append", "console=ttyS0 quiet panic=-1 edd=off mitigations=off",
+                "-blockdev", blocks, "-device", "virtio-blk-pci,drive=d,write-cache=on",
+                "-netdev", f"user,id=n,restrict=off,hostfwd=tcp:127.0.0.1:{self.port}-:587",
+                "-device", "virtio-net-pci,netdev=n,romfile="]
 
     def log(self):
         return self.log_path.read_text(errors="backslashreplace") if self.log_path.exists() else ""

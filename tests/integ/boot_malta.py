@@ -1,0 +1,138 @@
+"""
+`make boot-test`: the gate on a small router, from power-on. A MIPS machine with 64 MiB, the libc and the build of OpenWrt, no
+source of randomness and no clock; mail goes from this host through it to a sink on this host.
+"""
+
+import os
+import pathlib
+import random
+import re
+import socket
+import sys
+import time
+
+import pytest
+import torture_load
+
+import house
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/vm"))
+
+import machine  # noqa: E402
+import malta  # noqa: E402
+
+IDLE_KIB = 1536  # budget of all processes of the idle gate together
+SESSIONS, SESSIONS_KIB = 100, 512  # budget of idle plaintext sessions, beyond that
+BOOT = 120  # s; some 8 where nothing else runs
+CACHE = os.environ.get("CROSS_CACHE", "/var/tmp/sekimori-cross")
+
+
+@pytest.fixture
+def guest(gate):
+    gate.set("server", accounts="/etc/accounts", spool="/disk/spool", control="/run/sekimori.sock", user="sekimori")
+    gate.set("listen submission", address="0.0.0.0:587", plaintext_auth="10.0.2.0/24")
+    gate.set("listen smtps", address="0.0.0.0:465").set("limits", sessions_per_client=200)
+    gate.set("tls", certificate="/etc/server.pem", key="/etc/server.key")
+    gate.set("relay", host="10.0.2.2").write()
+    files = {"etc/sekimori.ini": gate.path.read_bytes(), "etc/accounts": gate.accounts.read_bytes(),
+             "etc/server.pem": (gate.certs / "server.pem").read_bytes(),
+             "etc/server.key": (gate.certs / "server.key").read_bytes(), "etc/touched-only": b""}
+    try:
+        binary = malta.build(TOP, os.environ.get("BOOT_BUILD", gate.dir / "build"), CACHE)
+        guest = malta.Malta(gate.dir, CACHE, binary, files, gate.port)
+    except machine.Missing as missing:
+        pytest.skip(f"no router: {missing}")
+    yield guest
+    if guest.process:
+        guest.kill()
+    for path in (guest.disk, guest.writes, guest.dir / "before.img", guest.dir / "initramfs"):
+        path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def says(record_property):
+    def say(text):
+        print(text)
+        record_property("says", f"boot: {text}")
+    return say
+
+
+def boot(gate, guest, lives):
+    began = time.monotonic()
+    guest.power_on()
+    house.wait_for(lambda: f"the gate, life {lives}; console:\n{guest.log()[-3000:]}",
+                   lambda: guest.log().count(" serves, ") >= lives or guest.process.poll() is not None, BOOT)
+    assert guest.process.poll() is None, guest.log()[-3000:]
+    return time.monotonic() - began
+
+
+def memory(guest):
+    """Of the daemon and its helpers, KiB: resident of the daemon, shares of all, anonymous of all."""
+    text = guest.shell("for p in $(pidof sekimori); do cat /proc/$p/smaps_rollup; done")
+    rss, pss, anonymous = ([int(n) for n in re.findall(rf"^{key}: +(\d+) kB", text, re.M)]
+                           for key in ("Rss", "Pss", "Pss_Anon"))
+    assert len(pss) == 4, text
+    return max(rss), sum(pss), sum(anonymous)
+
+
+def idle_sessions(gate, closing, count):
+    for _ in range(count):
+        talk = closing(socket.create_connection(("127.0.0.1", gate.port), house.WAIT))
+        talk.settimeout(house.WAIT)
+        assert talk.recv(512).startswith(b"220 ")
+        talk.sendall(b"EHLO idle.example\r\n")
+        heard = b""
+        while b"\r\n250 " not in heard:
+            heard += talk.recv(4096)
+
+
+def arrives(load, gate, number):
+    with gate.login() as talk:
+        assert load.send(talk, number, 5000).code == 250
+    house.wait_for(lambda: f"mail {number}; console:\n{gate.log()[-3000:]}", lambda: number in load.came)
+
+
+def test_boot(gate, guest, closing, says):
+    seed = int(os.environ.get("SEED", time.time()))
+    print(f"SEED={seed}")
+    gate.log = guest.log
+    guest.clock = "1970-01-02T00:00:00"
+    says(f"{guest.binary_size} octets; serves {boot(gate, guest, 1):.1f} s after power-on, in 1970")
+    assert "guest: no disk" not in guest.log()
+    assert re.search(r"clock", guest.log()), "nothing was said about the clock"
+
+    # Idle
+    resident, share, anonymous = memory(guest)
+    says(f"idle: {share} KiB of memory in four processes, {anonymous} of them anonymous; the daemon alone {resident} resident")
+    assert share <= IDLE_KIB
+    idle_sessions(gate, closing, SESSIONS)
+    more = memory(guest)
+    says(f"{SESSIONS} idle sessions: {more[1] - share} KiB more")
+    assert more[1] - share <= SESSIONS_KIB
+
+    # Mail, before and after the clock is set
+    load = closing(torture_load.Torture(gate, clients=0, seed=seed))
+    arrives(load, gate, 1000001)
+    guest.shell(f"date -s @{int(time.time())}")
+    arrives(load, gate, 1000002)
+    guest.shell("sed -i 's/^level = .*/level = auth/' /etc/sekimori.ini")
+    guest.shell("sekimori reload")
+    gate.wait_log("reloaded /etc/sekimori.ini")
+    arrives(load, gate, 1000003)
+
+    # Two power cuts under load
+    load.add_clients(4)
+    draw = random.Random(seed)
+    for lives in (2, 3):
+        before = len(load.acknowledged)
+        house.wait_for(lambda: f"mail; {len(load.acknowledged)}, console:\n{guest.log()[-3000:]}",
+                       lambda n=before: len(load.acknowledged) >= n + 40, 60)
+        time.sleep(draw.random())
+        print(f"{len(load.acknowledged)} acknowledged; {guest.cut(seed + lives)}")
+        load.end_life()
+        guest.clock = None
+        boot(gate, guest, lives)
+    load.settle(60)
+    assert not any(word in guest.log() for word in ("EXT4-fs error", "damaged data", "lost:")), guest.log()[-3000:]
+    says(f"two power cuts: {load.check()}")
