@@ -48,11 +48,12 @@ FILES_SCRAM         := src/smtp/proof_scram.c src/relay/prove.c
 FILES_XOAUTH2       := src/relay/token.c src/net/program.c
 FILES_CREDENTIALS_SENDER := src/manager/logins.c
 FILES_CREDENTIALS_CLIENT := src/relay/vouch.c src/relay/wallet.c src/relay/missing.c
-FILES_POP_BEFORE_SMTP := src/relay/pop.c src/smtp/pop3.c src/manager/pop.c
+FILES_POP_BEFORE_SMTP := src/relay/pop.c src/smtp/pop3.c src/manager/pop.c src/relay/probe_pop.c
 FILES_DIRECT        := src/ingest/direct.c src/ingest/passage.c src/relay/direct.c src/relay/answer.c
 FILES_STAMP         := src/mail/stamp.c src/ingest/stamping.c src/trust/keyring.c
 FILES_RETURN_JA     := src/mail/words_ja.c
 FILES_FAST_CRC      := src/base/crc32_fast.c
+FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_pop.c src/relay/wire.c src/relay/advice.c
 # What stands in for it then.
 INSTEAD_FAST_CRC    := src/base/crc32_small.c
 FEATURES := $(sort $(patsubst FILES_%,%,$(filter FILES_%,$(.VARIABLES))))

@@ -73,6 +73,9 @@ static const struct command commands[] = {
 #if CONFIG_VERIFY_COMMAND
 	{ "verify", command_verify, "verify [--json] FILE|- | --new-key       did this mail pass here, as whom, is it unchanged" },
 #endif
+#if CONFIG_PROBE
+	{ "probe", command_probe, "probe [--json] [RELAY]                   try each step to the upstream; nothing is sent" },
+#endif
 	{ "queue", command_queue, "queue [--json] | show ID | cat ID | retry [ID] | remove ID | return ID" },
 };
 
@@ -96,6 +99,7 @@ static int version(void)
 		{ CONFIG_CREDENTIALS_CLIENT, "credentials-client" }, { CONFIG_POP_BEFORE_SMTP, "pop-before-smtp" },
 		{ CONFIG_DIRECT, "direct" }, { CONFIG_STAMP, "stamp" }, { CONFIG_VERIFY_COMMAND, "verify" },
 		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" }, { CONFIG_RETURN_JA, "return-ja" },
+		{ CONFIG_PROBE, "probe" },
 		{ CONFIG_FAST_CRC, "fast-crc" },
 	};
 

@@ -20,6 +20,9 @@ int command_trust(const char *path, int argc, char **argv);
 /* [--json] FILE|-: did this mail pass here, as whom, and what was changed since (R17). --new-key: puts a key on top of the file. */
 int command_verify(const char *path, int argc, char **argv);
 
+/* [--json] [RELAY]: walks through each step to the next hops, and says what is wrong and what to change; nothing is sent (R41, R73). */
+int command_probe(const char *path, int argc, char **argv);
+
 /* "sekimori: what" on standard error; returns the fault's status. */
 int command_failed(const struct fault *f);
 /* Likewise "usage: sekimori [-c FILE] …"; returns 64. */

@@ -32,7 +32,7 @@ bool rights_drop(const char *user, const char *control, struct fault *f)
 		return fault_set(f, STATUS_CONFIG, "[server] user: there is no user %s; create it, or name another", user);
 	if (!pw->pw_uid)
 		return true;
-	if (chown(control, 0, pw->pw_gid))
+	if (control && chown(control, 0, pw->pw_gid))
 		return fault_set(f, STATUS_DENIED, "%s: %s", control, strerror(errno));
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || initgroups(user, pw->pw_gid) || setgid(pw->pw_gid) ||
 	    setuid(pw->pw_uid) || keep_low_ports())

@@ -8,7 +8,7 @@
 
 #include "base/fault.h"
 
-/* Becomes `user` when we are root and user isn't. The control socket is handed over first. False with a fault. */
+/* Becomes `user` when we are root and user isn't. The control socket is handed over first, unless it is NULL. False with a fault. */
 bool rights_drop(const char *user, const char *control, struct fault *f);
 
 /* Makes the directory when it is missing (its parent must be there), mode 0700, `user`'s when we are root. False with a fault. */

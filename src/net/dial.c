@@ -41,6 +41,7 @@ struct dial {
 	struct loop *loop;
 	struct helper *resolver;	/* NULL for numeric hosts */
 	dial_done *done;
+	dial_step *step;		/* may be NULL */
 	void *context;
 	bool asked, resolved, ended;
 	int fd;				/* -1: no attempt under way */
@@ -203,6 +204,29 @@ static const char *connect_words(int error)
 	}
 }
 
+static const char *name_target(const struct target *t, char text[INET6_ADDRSTRLEN])
+{
+	if (t->at.any.sa_family == AF_INET6)
+		return inet_ntop(AF_INET6, &t->at.v6.sin6_addr, text, INET6_ADDRSTRLEN);
+	return inet_ntop(AF_INET, &t->at.v4.sin_addr, text, INET6_ADDRSTRLEN);
+}
+
+static void name_attempt(struct dial *d, const struct target *t)
+{
+	char text[INET6_ADDRSTRLEN];
+	bool v6 = t->at.any.sa_family == AF_INET6;
+
+	snprintf(d->address, sizeof(d->address), v6 ? "[%s]:%u" : "%s:%u", name_target(t, text), (unsigned)d->port);
+}
+
+static void show_found(const struct dial *d)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; d->step && i < d->count; i++)
+		d->step(d->context, name_target(&d->targets[i], text), NULL);
+}
+
 static void on_resolved(void *context, const void *answer, size_t len)
 {
 	struct dial *d = context;
@@ -225,6 +249,7 @@ static void on_resolved(void *context, const void *answer, size_t len)
 	for (size_t i = 1; i + sizeof(struct target) <= len && d->count < RESOLVED_MAX;
 	     i += sizeof(struct target))
 		memcpy(&d->targets[d->count++], at + i, sizeof(struct target));
+	show_found(d);
 }
 
 static void ask(struct dial *d)
@@ -235,19 +260,6 @@ static void ask(struct dial *d)
 	}
 	d->asked = helper_ask(d->resolver, d->host, strlen(d->host), -1, on_resolved, d);
 	d->next_step = d->asked ? NEVER : loop_now(d->loop) + ASK_AGAIN;
-}
-
-static void name_attempt(struct dial *d, const struct target *t)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	if (t->at.any.sa_family == AF_INET6) {
-		inet_ntop(AF_INET6, &t->at.v6.sin6_addr, text, sizeof(text));
-		snprintf(d->address, sizeof(d->address), "[%s]:%u", text, (unsigned)d->port);
-		return;
-	}
-	inet_ntop(AF_INET, &t->at.v4.sin_addr, text, sizeof(text));
-	snprintf(d->address, sizeof(d->address), "%s:%u", text, (unsigned)d->port);
 }
 
 static void set_port(struct target *t, uint16_t port)
@@ -263,6 +275,14 @@ static void hang_up(struct dial *d)
 	if (d->fd >= 0)
 		close(d->fd);
 	d->fd = -1;
+}
+
+static void attempt_failed(struct dial *d, int error)
+{
+	hang_up(d);
+	say(d, connect_words(error));
+	if (d->step)
+		d->step(d->context, d->address, d->error);
 }
 
 /* 0: connected or on the way (EINPROGRESS); else errno. */
@@ -302,8 +322,7 @@ static void try_next(struct dial *d)
 			d->next_step = loop_now(d->loop) + d->attempt_max;
 			return;
 		}
-		hang_up(d);
-		say(d, connect_words(error));
+		attempt_failed(d, error);
 	}
 	end(d, -1, d->error[0] != '\0' ? d->error : no_family);
 }
@@ -320,8 +339,7 @@ static void finish_attempt(struct dial *d)
 		end(d, fd, "");
 		return;
 	}
-	hang_up(d);
-	say(d, connect_words(error));
+	attempt_failed(d, error);
 	try_next(d);
 }
 
@@ -347,10 +365,8 @@ static void ready(struct watch *w, short revents)
 		finish_attempt(d);
 		return;
 	}
-	if (d->fd >= 0) {
-		hang_up(d);
-		say(d, connect_words(ETIMEDOUT));
-	}
+	if (d->fd >= 0)
+		attempt_failed(d, ETIMEDOUT);
 	if (loop_now(d->loop) >= d->give_up)
 		end(d, -1, d->error[0] != '\0' ? d->error : "name lookup: no answer in time");
 	else if (d->resolved)
@@ -413,6 +429,11 @@ struct dial *dial_start(struct loop *l, struct helper *resolver, const char *hos
 		return d;
 	free(d);
 	return NULL;
+}
+
+void dial_show(struct dial *d, dial_step *step)
+{
+	d->step = step;
 }
 
 void dial_cancel(struct dial *d)

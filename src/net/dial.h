@@ -27,6 +27,12 @@ typedef void dial_done(void *context, int fd, const char *address, const char *e
  */
 struct dial *dial_start(struct loop *l, struct helper *resolver, const char *host, uint16_t port, const char *bind_to,
 			int64_t timeout, dial_done *done, void *context);
+/*
+ * What a person wants to see of it: each address that the name has ("192.0.2.1"), with `error` NULL, once they are known; each that failed
+ * ("192.0.2.1:587"), with words. To be set right after dial_start.
+ */
+typedef void dial_step(void *context, const char *address, const char *error);
+void dial_show(struct dial *d, dial_step *step);
 /* Whether an end's error is about `bind_to`: the host has no address of its family, or it isn't this machine's (any more). */
 bool dial_blames_source(const char *error);
 /* Ends it without a call. */

@@ -320,6 +320,12 @@ bool tls_error_is_clock(const struct tls *t)
 	return t->failed && t->flags == MBEDTLS_X509_BADCERT_FUTURE;
 }
 
+void tls_show(struct tls *t, struct tls_shown *out)
+{
+	*out = (struct tls_shown){ .shown = false };
+	t->shown = out;
+}
+
 bool tls_wants_12_retry(const struct tls *t)
 {
 	return t->wants_12;

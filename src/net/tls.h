@@ -22,6 +22,20 @@ struct tls_client_rules {
 	bool min_13;
 };
 
+enum tls_wrong {		/* bits: what is wrong with a certificate */
+	TLS_WRONG_NAME = 1 << 0, TLS_WRONG_EXPIRED = 1 << 1, TLS_WRONG_FUTURE = 1 << 2, TLS_WRONG_CA = 1 << 3,
+	TLS_WRONG_PIN = 1 << 4, TLS_WRONG_OTHER = 1 << 5, TLS_NOT_TLS = 1 << 6
+};
+/* The certificate that a server shows, whether it is accepted or not. */
+struct tls_shown {
+	bool shown;			/* not when a session was resumed, or the handshake ended before */
+	unsigned wrong;			/* enum tls_wrong */
+	int64_t valid_to;		/* wall, s */
+	char names[FAULT_MAX / 2];	/* "mail.example, *.mail.example, 192.0.2.1"; printable, may be cut */
+	char issuer[128];		/* its common name; likewise */
+	char sha256[65];		/* of its DER, in hex: what tls_pin wants */
+};
+
 /* Results of the calls below, other than a count of octets. */
 enum { TLS_WANT_READ = -1, TLS_WANT_WRITE = -2, TLS_CLOSED = -3, TLS_FAILED = -4 };
 
@@ -63,6 +77,9 @@ ssize_t tls_write(struct tls *t, const void *in, size_t len);
 bool tls_pending(const struct tls *t);
 /* Tells the peer, once, without waiting. */
 void tls_shutdown(struct tls *t);
+
+/* For a client, before its first octet: `out`, which outlives it, gets what the server shows. */
+void tls_show(struct tls *t, struct tls_shown *out);
 
 /* "TLSv1.3", and the cipher's name; after the handshake. */
 const char *tls_version(const struct tls *t);
@@ -153,6 +170,11 @@ static inline bool tls_pending(const struct tls *t)
 static inline void tls_shutdown(struct tls *t)
 {
 	(void)t;
+}
+
+static inline void tls_show(struct tls *t, struct tls_shown *out)
+{
+	(void)t, (void)out;
 }
 
 static inline const char *tls_version(const struct tls *t)

@@ -465,7 +465,7 @@ void tls_context_release(struct tls_context *c)
 }
 
 /* DER has no zone but UTC (RFC 5280 section 4.1.2.5). */
-static int64_t wall_of(const mbedtls_x509_time *t)
+int64_t tls_wall_of(const mbedtls_x509_time *t)
 {
 	struct tm tm = { .tm_year = t->year - 1900, .tm_mon = t->mon - 1, .tm_mday = t->day,
 			 .tm_hour = t->hour, .tm_min = t->min, .tm_sec = t->sec };
@@ -478,7 +478,7 @@ int64_t tls_context_valid_to(const struct tls_context *c)
 	int64_t earliest = INT64_MAX;
 
 	for (const mbedtls_x509_crt *crt = &c->own; crt && crt->raw.len > 0; crt = crt->next)
-		if (wall_of(&crt->valid_to) < earliest)
-			earliest = wall_of(&crt->valid_to);
+		if (tls_wall_of(&crt->valid_to) < earliest)
+			earliest = tls_wall_of(&crt->valid_to);
 	return earliest;
 }

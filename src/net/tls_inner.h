@@ -67,8 +67,14 @@ struct tls {
 	char name[HOST_MAX + 1];
 	uint8_t address[sizeof(struct in6_addr)]; /* `name` when it is one */
 	size_t address_len;			/* 4, 16; 0: a host name */
+	struct tls_shown *shown;		/* clients that want to see it; or NULL */
 	char error[FAULT_MAX];
 };
+
+/* tls_context.c */
+
+/* Wall, s. */
+int64_t tls_wall_of(const mbedtls_x509_time *t);
 
 /* tls_reason.c */
 

@@ -241,8 +241,45 @@ static int verify_pin(struct tls *t, const mbedtls_x509_crt *crt, int depth, uin
 	if (t->verified)
 		return 0;
 	put_hex(hex, digest);
+	if (t->shown)
+		t->shown->wrong |= TLS_WRONG_PIN;
 	tls_complain(t, "certificate is not the pinned one; its sha256 is %s", hex);
 	return MBEDTLS_ERR_X509_FATAL_ERROR;
+}
+
+static unsigned wrong_of(uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		enum tls_wrong wrong;
+	} rows[] = {
+		{ MBEDTLS_X509_BADCERT_CN_MISMATCH, TLS_WRONG_NAME }, { MBEDTLS_X509_BADCERT_EXPIRED, TLS_WRONG_EXPIRED },
+		{ MBEDTLS_X509_BADCERT_FUTURE, TLS_WRONG_FUTURE }, { MBEDTLS_X509_BADCERT_NOT_TRUSTED, TLS_WRONG_CA },
+	};
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (flags & rows[i].flag)
+			wrong |= rows[i].wrong;
+		flags &= ~rows[i].flag;
+	}
+	return wrong | (flags ? TLS_WRONG_OTHER : 0);
+}
+
+static void show(const struct tls *t, const mbedtls_x509_crt *crt)
+{
+	struct tls_shown *s = t->shown;
+	uint8_t digest[DIGEST_SHA256_SIZE];
+	struct buffer b;
+
+	s->shown = true;
+	s->valid_to = tls_wall_of(&crt->valid_to);
+	buffer_init(&b, s->names, sizeof(s->names) - 1);
+	put_names(&b, crt);
+	buffer_init(&b, s->issuer, sizeof(s->issuer) - 1);
+	put_common_name(&b, &crt->issuer);
+	if (digest_of(crt, digest))
+		put_hex(s->sha256, digest);
 }
 
 int tls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
@@ -253,6 +290,8 @@ int tls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 		t->judged = true;
 		t->valid_to = crt->valid_to;
 	}
+	if (depth == 0 && t->shown)
+		show(t, crt);
 	if (t->context->pinned)
 		return verify_pin(t, crt, depth, flags);
 	if (depth == 0 && t->address_len > 0 && !is_for_address(crt, t))
@@ -260,6 +299,8 @@ int tls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 	t->flags |= *flags;
 	if (depth == 0)
 		t->verified = t->flags == 0;
+	if (t->shown)
+		t->shown->wrong |= wrong_of(*flags);
 	explain(t, crt, depth, *flags);
 	return 0;
 }
@@ -349,6 +390,8 @@ void tls_explain(struct tls *t, int code)
 {
 	char space[TLS_ERROR_MAX];
 
+	if (t->shown && t->foreign)
+		t->shown->wrong |= TLS_NOT_TLS;
 	if (t->error[0] == '\0' && !t->done)
 		explain_late(t);
 	if (t->error[0] != '\0')

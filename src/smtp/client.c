@@ -16,9 +16,10 @@ enum state {
 	AT_DONE,	/* READY is to be told */
 	AT_READY, AT_RSET,
 	AT_MAIL, AT_RCPT, AT_DATA,	/* in this order: the replies of a transaction */
-	AT_UNWANTED,	/* no recipient is left: SENT is to be told */
+	AT_UNWANTED,	/* no recipient is left, or none is to get anything: SENT is to be told */
 	AT_DRAIN,	/* the verdict is told, replies to pipelined commands are still to come */
 	AT_LONE_DOT,	/* 354 came for a message nobody wants: RFC 2920 3.1 */
+	AT_UNDO,	/* RSET behind a rehearsal */
 	AT_CONTENT, AT_END, AT_QUIT, AT_CLOSED, AT_FAILED
 };
 
@@ -105,7 +106,7 @@ static enum state state_of_command(const struct smtp_client *c, unsigned command
 {
 	if (command == 0)
 		return AT_MAIL;
-	return command < c->transaction.last_command ? AT_RCPT : AT_DATA;
+	return command <= c->transaction.mail->recipient_count ? AT_RCPT : AT_DATA;
 }
 
 static bool in_transaction(const struct smtp_client *c)
@@ -170,13 +171,21 @@ static void enter_failed(struct smtp_client *c, struct smtp_client_event *event)
 	event->stage = c->failed;
 }
 
+static void leave_transaction(struct smtp_client *c)
+{
+	go(c, c->transaction.mail->rehearsal ? AT_UNDO : AT_DONE);
+}
+
 /* The message has its verdict; what was pipelined behind it is still answered. */
 static void settle(struct smtp_client *c)
 {
 	const struct smtp_client_transaction *t = &c->transaction;
 
 	c->rset_due = true;
-	go(c, t->next_reply < t->next_command ? AT_DRAIN : AT_DONE);
+	if (t->next_reply < t->next_command)
+		go(c, AT_DRAIN);
+	else
+		leave_transaction(c);
 }
 
 static void tell_sent(struct smtp_client *c, struct smtp_client_event *event)
@@ -228,7 +237,7 @@ static unsigned usable_mechanisms(const struct smtp_client *c)
 }
 
 /* The best of them; AT_FAILED when there is nothing. R42 */
-static enum state choose_mechanism(const struct smtp_client *c)
+static enum state choose_mechanism(const struct smtp_client *c, enum smtp_mechanism *chosen)
 {
 	static const struct mechanism {
 		enum smtp_mechanism bit;
@@ -245,9 +254,12 @@ static enum state choose_mechanism(const struct smtp_client *c)
 	unsigned usable = usable_mechanisms(c);
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (usable & order[i].bit)
-			return order[i].state;
+	for (i = 0; i < count; i++) {
+		if (!(usable & order[i].bit))
+			continue;
+		*chosen = order[i].bit;
+		return order[i].state;
+	}
 	return AT_FAILED;
 }
 
@@ -271,8 +283,10 @@ static void start_tls(struct smtp_client *c)
 
 static void start_login(struct smtp_client *c)
 {
-	enum state state = choose_mechanism(c);
+	enum smtp_mechanism chosen = 0;
+	enum state state = choose_mechanism(c, &chosen);
 
+	c->mechanism = (uint8_t)chosen;
 	if (state == AT_SCRAM)
 		proof_scram_begin(&c->scram, c->settings->user, c->settings->nonce);
 	if (state == AT_FAILED)
@@ -369,9 +383,10 @@ static void on_unproved(struct smtp_client *c, struct slice text, struct smtp_cl
 static void on_scram_refused(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
 {
 	bool mechanism = c->upstream.reply.code == 504 || c->upstream.reply.code == 534;
+	enum smtp_mechanism next = 0;
 
 	c->mechanisms &= ~(unsigned)SASL_SCRAM_SHA_256;
-	if (mechanism && c->secured && choose_mechanism(c) != AT_FAILED)
+	if (mechanism && c->secured && choose_mechanism(c, &next) != AT_FAILED)
 		start_login(c);
 	else
 		refused(c, text, event);
@@ -396,7 +411,7 @@ static void advance(struct smtp_client *c)
 	struct smtp_client_transaction *t = &c->transaction;
 
 	t->next_reply++;
-	if (t->next_reply == t->last_command && t->accepted == 0)
+	if (t->next_reply > t->last_command || (t->next_reply > t->mail->recipient_count && t->accepted == 0))
 		go(c, AT_UNWANTED);
 	else
 		go(c, state_of_command(c, t->next_reply));
@@ -443,7 +458,7 @@ static void on_data(struct smtp_client *c, struct slice text, struct smtp_client
 static void on_drain(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
 {
 	struct smtp_client_transaction *t = &c->transaction;
-	bool data = t->next_reply == t->last_command;
+	bool data = t->next_reply > t->mail->recipient_count;
 	unsigned digit = c->upstream.reply.code / 100;
 
 	if (data ? digit == 2 : digit == 3) {
@@ -454,7 +469,14 @@ static void on_drain(struct smtp_client *c, struct slice text, struct smtp_clien
 	if (digit == 3)
 		go(c, AT_LONE_DOT);
 	else if (t->next_reply == t->next_command)
-		go(c, AT_DONE);
+		leave_transaction(c);
+}
+
+static void on_undone(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
+{
+	(void)text, (void)event;
+	c->rset_due = false;
+	go(c, AT_DONE);
 }
 
 static void on_end(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
@@ -536,6 +558,8 @@ static const struct row rows[AT_FAILED + 1] = {
 		.on = { DO(on_drain), DO(on_drain), DO(on_drain), DO(on_drain) } },
 	[AT_LONE_DOT] = { .stage = STAGE_RSET, .command = ".",
 		.on = { TO(AT_DONE), NONSENSE, TO(AT_DONE), TO(AT_DONE) } },
+	[AT_UNDO] = { .stage = STAGE_RSET, .command = "RSET",
+		.on = { DO(on_undone), NONSENSE, REFUSED, REFUSED } },
 	[AT_CONTENT] = { .stage = STAGE_CONTENT,
 		.on = { NONSENSE, NONSENSE, REFUSED, REFUSED } },
 	[AT_END] = { .stage = STAGE_END,
@@ -688,7 +712,7 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail
 	if (c->state != AT_READY)
 		return;
 	c->transaction = (struct smtp_client_transaction){
-		.mail = mail, .last_command = mail->recipient_count + 1,
+		.mail = mail, .last_command = mail->recipient_count + (mail->rehearsal ? 0 : 1),
 	};
 	go(c, c->rset_due ? AT_RSET : AT_MAIL);
 }

@@ -50,7 +50,7 @@ const char *smtp_client_stage_name(enum smtp_client_stage stage);
 
 /*
  * SENT, by stage: STAGE_MAIL: event.reply (4xx, 5xx) is for all recipients. STAGE_RCPT: every
- * recipient was refused, only the RECIPIENT events count (event.reply is the last of them again).
+ * recipient was refused, or it was a rehearsal; only the RECIPIENT events count (event.reply is the last of them again).
  * STAGE_DATA (4xx, 5xx) and STAGE_END (2xx, 4xx, 5xx): event.reply is for those recipients whose
  * RECIPIENT was 2xx.
  *
@@ -84,6 +84,7 @@ struct smtp_client_mail {
 	struct slice sender;		/* without brackets; empty for <> */
 	uint64_t size;			/* octets; sent as SIZE= where offered; 0: not known */
 	bool body_8bit;			/* BODY=8BITMIME where offered */
+	bool rehearsal;			/* no DATA: SENT of STAGE_RCPT comes behind the last recipient, who may be none, and RSET before READY */
 	const struct slice *recipients;	/* without brackets */
 	unsigned recipient_count;
 };
@@ -96,7 +97,7 @@ enum smtp_extension {		/* bits of what EHLO offered */
 /* All that belongs to one message; zero at READY. */
 struct smtp_client_transaction {
 	const struct smtp_client_mail *mail;
-	unsigned last_command;		/* n+1 */
+	unsigned last_command;		/* n+1; n of a rehearsal */
 	unsigned next_command;		/* 0 MAIL, 1..n RCPT, n+1 DATA: next to be sent */
 	unsigned next_reply;		/* likewise: next to be answered */
 	unsigned accepted;		/* recipients */
@@ -110,6 +111,7 @@ struct smtp_client {
 	bool secured;
 	bool waiting;			/* the command of the state has been sent */
 	bool rset_due;			/* the last message did not end well */
+	uint8_t mechanism;		/* enum smtp_mechanism of the login; 0: none was begun */
 	unsigned extensions;		/* enum smtp_extension */
 	unsigned mechanisms;		/* offered */
 	uint64_t size_limit;		/* of 250-SIZE; 0: none stated */

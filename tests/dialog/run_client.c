@@ -12,6 +12,7 @@
  *			room N			octets of `out` in the second round, 64 if not said
  *			mail SENDER SIZE RECIPIENT...	`<>` is the null sender; `100/8` for SIZE asks
  *						for 8BITMIME
+ *			rehearse SENDER RECIPIENT...	MAIL and RCPT without a message
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,24 @@ static bool word_mail(struct slice rest)
 	return slice_number(digits, UINT64_MAX, &m->size);
 }
 
+static bool word_rehearse(struct slice rest)
+{
+	struct smtp_client_mail *m = &play.mails[play.mail_count];
+	struct slice *to = recipients[play.mail_count];
+
+	if (play.mail_count == PLAY_MAILS)
+		return false;
+	*m = (struct smtp_client_mail){ .recipients = to, .rehearsal = true };
+	if (!slice_word(&rest, &m->sender))
+		return false;
+	if (slice_equal(m->sender, SLICE_OF("<>")))
+		m->sender.len = 0;
+	while (m->recipient_count < RECIPIENTS && slice_word(&rest, &to[m->recipient_count]))
+		m->recipient_count++;
+	play.mail_count++;
+	return true;
+}
+
 static bool word_room(struct slice rest)
 {
 	uint64_t room;
@@ -82,6 +101,8 @@ static bool set_word(struct slice line)
 	rest = slice_trim(rest);
 	if (slice_equal(word, SLICE_OF("mail")))
 		return word_mail(rest);
+	if (slice_equal(word, SLICE_OF("rehearse")))
+		return word_rehearse(rest);
 	if (slice_equal(word, SLICE_OF("room")))
 		return word_room(rest);
 	if (slice_equal(word, SLICE_OF("auth")))
