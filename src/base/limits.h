@@ -87,6 +87,7 @@
 #define AUDIT_VALUE_MAX	256	/* octets of one value from outside in it, before quoting: a Message-ID, an address */
 #define STRANGERS_BURST	100	/* audit records of refusals of nobody at once, and */
 #define STRANGERS_MINUTE	10	/* a minute after that: or whoever reaches the port could rotate all evidence away */
+#define SYSLOG_FRAME_MAX	8192	/* octets of a syslog message: RFC 5425 section 4.3.1; the longest record of ours has some 5000 */
 #define FAULT_MAX		400	/* octets of an error text for a person */
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include "base/digest.h"
 #include "base/fault.h"
 #include "base/slice.h"
 
@@ -48,6 +49,12 @@ int tls_start(void);
 
 /* Our own side: certificate chain and key in PEM. Faults name the file: unreadable, damaged, key that doesn't fit, key readable by others. */
 struct tls_context *tls_server_new(const char *certificate, const char *key, bool min_13, struct fault *f);
+/*
+ * The same for clients that show who they are by a certificate: from a CA of the PEM file `ca`, or NULL: each has to be known
+ * by its digest. The handshake takes any, or none, so that the owner can say what is wrong; tls_peer_is and tls_peer_digest
+ * judge. No session is resumed.
+ */
+struct tls_context *tls_mutual_new(const char *certificate, const char *key, const char *ca, bool min_13, struct fault *f);
 
 /* Without CA and pin there is no context: "verify" without a CA refuses to start (lesson 25). */
 struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct fault *f);
@@ -86,6 +93,10 @@ const char *tls_version(const struct tls *t);
 const char *tls_cipher(const struct tls *t);
 /* A saved session was taken up: no certificates were exchanged; after the handshake. */
 bool tls_resumed(const struct tls *t);
+/* Of a client, after the handshake: the sha256 of its certificate (DER), whose key it has. False: it has shown none. */
+bool tls_peer_digest(const struct tls *t, uint8_t out[DIGEST_SHA256_SIZE]);
+/* It is from the CA, valid now, meant for clients, and for this name, which it spells out. */
+bool tls_peer_is(const struct tls *t, const char *name);
 /* Why it failed, for a person: "certificate is for mail.example, not smtp.example"; empty when it did not. */
 const char *tls_error(const struct tls *t);
 /* True when the handshake failed as that of 3.6.6 does: tls_context_only_12, and once again to the same host. */
@@ -109,6 +120,25 @@ static inline struct tls_context *tls_client_new(const struct tls_client_rules *
 {
 	(void)rules, (void)f;
 	return NULL;
+}
+
+static inline struct tls_context *tls_mutual_new(const char *certificate, const char *key, const char *ca, bool min_13,
+						 struct fault *f)
+{
+	(void)certificate, (void)key, (void)ca, (void)min_13, (void)f;
+	return NULL;
+}
+
+static inline bool tls_peer_digest(const struct tls *t, uint8_t out[DIGEST_SHA256_SIZE])
+{
+	(void)t, (void)out;
+	return false;
+}
+
+static inline bool tls_peer_is(const struct tls *t, const char *name)
+{
+	(void)t, (void)name;
+	return false;
 }
 
 static inline void tls_context_only_12(struct tls_context *c)

@@ -354,6 +354,30 @@ struct tls_context *tls_server_new(const char *certificate, const char *key, boo
 	return NULL;
 }
 
+static bool set_up_mutual(struct tls_context *c, const char *ca, struct fault *f)
+{
+	if (ca)
+		c->ca = get_bundle(ca, f);
+	if ((ca && !c->ca) || !configure(c, &c->conf, MBEDTLS_SSL_IS_SERVER, false, f))
+		return false;
+	mbedtls_ssl_conf_authmode(&c->conf, MBEDTLS_SSL_VERIFY_OPTIONAL);
+	if (ca)
+		mbedtls_ssl_conf_ca_chain(&c->conf, &c->ca->chain, NULL);
+	return true;
+}
+
+struct tls_context *tls_mutual_new(const char *certificate, const char *key, const char *ca, bool min_13, struct fault *f)
+{
+	struct tls_context *c = context_new(min_13, f);
+
+	if (!c)
+		return NULL;
+	if (load_own(c, certificate, key, f) && set_up_mutual(c, ca, f))
+		return c;
+	tls_context_release(c);
+	return NULL;
+}
+
 static int hex_value(char c)
 {
 	c = ascii_fold(c);

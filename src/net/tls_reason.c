@@ -305,6 +305,36 @@ int tls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 	return 0;
 }
 
+bool tls_peer_digest(const struct tls *t, uint8_t out[DIGEST_SHA256_SIZE])
+{
+	const mbedtls_x509_crt *crt = t->done ? mbedtls_ssl_get_peer_cert(&t->ssl) : NULL;
+
+	return crt && digest_of(crt, out);
+}
+
+static bool spells(const mbedtls_x509_buf *words, const char *name)
+{
+	return slice_equal_fold(slice_bytes((const char *)words->p, words->len), slice_of(name));
+}
+
+bool tls_peer_is(const struct tls *t, const char *name)
+{
+	const mbedtls_x509_crt *crt = t->done ? mbedtls_ssl_get_peer_cert(&t->ssl) : NULL;
+
+	if (!crt || !t->context->ca || mbedtls_ssl_get_verify_result(&t->ssl) != 0)
+		return false;
+	if (!has_alternative_names(crt)) {
+		for (const mbedtls_x509_name *n = &crt->subject; n; n = n->next)
+			if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) == 0)
+				return spells(&n->val, name);
+		return false;
+	}
+	for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s; s = s->next)
+		if (is_choice(&s->buf, NAME_DNS) && spells(&s->buf, name))
+			return true;
+	return false;
+}
+
 /* RFC 8446 section 6.2; those that a person can do something about. */
 static const struct {
 	uint8_t alert;

@@ -677,6 +677,69 @@ static int compare(void **state)
 	return count_descriptors() == before ? 0 : -1;
 }
 
+static struct tls_context *client_with(const char *own)
+{
+	char pem[64], key[64];
+	struct tls_client_rules rules = { .ca = in_certificates("ca.pem") };
+	struct fault f = { .text = "" };
+	struct tls_context *c;
+
+	snprintf(pem, sizeof(pem), "%s.pem", own ? own : "");
+	snprintf(key, sizeof(key), "%s.key", own ? own : "");
+	if (own) {
+		rules.certificate = in_certificates(pem);
+		rules.key = in_certificates(key);
+	}
+	c = tls_client_new(&rules, &f);
+	if (!c)
+		fail_msg("%s", f.text);
+	return c;
+}
+
+/* Any client gets through the handshake; who it is, is judged then. */
+static void test_mutual(void **state)
+{
+	static const struct {
+		const char *own, *ca, *name;
+		bool known;
+	} rows[] = {
+		{ "good", "ca.pem", "mail.example", true }, { "good", "ca.pem", "MAIL.example", true },
+		{ "rsa", "ca.pem", "mail.example", true },
+		{ "good", "ca.pem", "other.example", false }, { "good", "ca.pem", "a.wild.example", false },
+		{ "good", "ca.pem", "common.example", false }, { "good", NULL, "mail.example", false },
+		{ "good", "stranger.pem", "mail.example", false },
+		{ "expired", "ca.pem", "mail.example", false }, { "future", "ca.pem", "mail.example", false },
+		{ NULL, "ca.pem", "mail.example", false },
+	};
+	uint8_t digest[DIGEST_SHA256_SIZE];
+	struct fault f = { .text = "" };
+	struct session s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *ca = rows[i].ca ? in_certificates(rows[i].ca) : NULL;
+		struct tls_context *server = tls_mutual_new(in_certificates("good.pem"), in_certificates("good.key"), ca,
+							    false, &f);
+
+		if (!server)
+			fail_msg("%s", f.text);
+		open_session(&s, server, client_with(rows[i].own), "mail.example");
+		assert_false(tls_peer_digest(s.server, digest));
+		shake(&s);
+		assert_int_equal(s.client_end, 0);
+		assert_int_equal(s.server_end, 0);
+		assert_int_equal(tls_peer_digest(s.server, digest), rows[i].own != NULL);
+		if (tls_peer_is(s.server, rows[i].name) != rows[i].known)
+			fail_msg("%s is %s, CA %s", rows[i].own, rows[i].name, rows[i].ca);
+		exchange(s.client, s.fds[1], s.server, "7 <22>1 a");
+		exchange(s.server, s.fds[0], s.client, "ok 7");
+		close_session(&s);
+	}
+	assert_null(tls_mutual_new(in_certificates("good.pem"), in_certificates("good.key"), in_certificates("none.pem"), false,
+				   &f));
+	assert_non_null(strstr(f.text, "none.pem"));
+}
+
 static int start(void **state)
 {
 	if (make_certificates(state) != 0)
@@ -699,6 +762,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resumption, count, compare),
 		cmocka_unit_test_setup_teardown(test_resumption_keeps_the_rules, count, compare),
 		cmocka_unit_test_setup_teardown(test_resumption_that_fails, count, compare),
+		cmocka_unit_test_setup_teardown(test_mutual, count, compare),
 		cmocka_unit_test_setup_teardown(test_valid_to, count, compare),
 		cmocka_unit_test_setup_teardown(test_openssl_12_rsa, count, compare),
 	};
