@@ -54,6 +54,7 @@ FILES_STAMP         := src/mail/stamp.c src/ingest/stamping.c src/trust/keyring.
 FILES_RETURN_JA     := src/mail/words_ja.c
 FILES_FAST_CRC      := src/base/crc32_fast.c
 FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_pop.c src/relay/wire.c src/relay/advice.c
+FILES_AUDIT         := src/manager/audit.c src/manager/chain.c src/manager/resume.c src/manager/rotation.c
 # What stands in for it then.
 INSTEAD_FAST_CRC    := src/base/crc32_small.c
 FEATURES := $(sort $(patsubst FILES_%,%,$(filter FILES_%,$(.VARIABLES))))

@@ -100,7 +100,7 @@ static int version(void)
 		{ CONFIG_DIRECT, "direct" }, { CONFIG_STAMP, "stamp" }, { CONFIG_VERIFY_COMMAND, "verify" },
 		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" }, { CONFIG_RETURN_JA, "return-ja" },
 		{ CONFIG_PROBE, "probe" },
-		{ CONFIG_FAST_CRC, "fast-crc" },
+		{ CONFIG_FAST_CRC, "fast-crc" }, { CONFIG_AUDIT, "audit" },
 	};
 
 	fputs("sekimori " SEKIMORI_VERSION, stdout);

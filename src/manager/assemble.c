@@ -259,19 +259,6 @@ static bool assemble_listens(struct draft *d)
 	return true;
 }
 
-/* Settings that are checked, but do nothing in this version: the file may have them, nobody shall trust in them. */
-static void notice_missing(const struct draft *d)
-{
-	static const struct { enum draft_kind kind; const char *key; } rows[] = {
-		{ DRAFT_MANAGER, "audit" }, { DRAFT_MANAGER, "audit_size" }, { DRAFT_MANAGER, "audit_keep" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (draft_has(&d->singles[rows[i].kind], rows[i].key))
-			draft_notice(d, "%s:%u: %s has no effect in this version", d->path,
-				     draft_line(d, &d->singles[rows[i].kind], rows[i].key), rows[i].key);
-}
-
 static bool read_keyring(struct draft *d, struct slice *text)
 {
 	struct draft_block *b = &d->singles[DRAFT_STAMP];
@@ -311,6 +298,5 @@ bool draft_assemble(struct draft *d)
 		return false;
 	if (!d->accounts)
 		return true;
-	notice_missing(d);
 	return assemble_listens(d) && draft_assemble_relay(d);
 }

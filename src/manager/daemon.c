@@ -16,7 +16,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trail.h"
 #include "manager/alarms.h"
+#include "manager/audit.h"
 #include "manager/commands.h"
 #include "manager/config.h"
 #include "manager/control.h"
@@ -54,6 +56,7 @@ struct daemon {
 	struct alarms alarms;
 	struct stats stats;
 	char spool_path[256];		/* the one that was opened */
+	struct audit *audit;
 	bool foreground;
 	int64_t closing;		/* ms when it has to be over; 0: not closing */
 	bool reload_due;
@@ -117,6 +120,22 @@ static void free_retired(struct daemon *d)
 	}
 }
 
+static void take_record(void *context, const struct record *r)
+{
+	const struct daemon *d = context;
+
+	audit_put(d->audit, clock_wall(), slice_bytes(r->text, r->len));
+}
+
+static void apply_audit(struct daemon *d, const struct config *c)
+{
+	const struct audit_settings s = {
+		.path = strcmp(c->role, "agent") ? c->audit : "none", .size = c->audit_size, .keep = c->audit_keep, .ring = c->keyring
+	};
+
+	audit_apply(d->audit, &s);
+}
+
 /* All or nothing (R20): whatever goes wrong, the old configuration has not been touched. */
 static bool apply(struct daemon *d, struct config *c, struct fault *f)
 {
@@ -152,6 +171,7 @@ static bool reload(void *context, struct fault *f)
 	retire(d, d->config);
 	d->config = c;
 	open_log(d, c);
+	apply_audit(d, c);
 	log_line(SEVERITY_NOTICE, "reloaded %s", c->path);
 	return true;
 }
@@ -300,6 +320,9 @@ static bool drop_rights(struct daemon *d, struct fault *f)
 
 static bool build(struct daemon *d, struct fault *f)
 {
+	d->audit = audit_new(d->house.loop, d->flusher);
+	if (d->audit)
+		trail_open(take_record, d);
 	d->house.keeper = keeper_new(d->house.loop, d->flusher, d->house.spool);
 	if (d->house.keeper)
 		d->ingest = ingest_new(d->house.loop, d->house.blocks, d->house.keeper, d->hasher, &d->config->ingest);
@@ -366,6 +389,21 @@ static bool watch_over(struct daemon *d, struct fault *f)
 	return fault_set(f, STATUS_TEMPORARY, "no room to watch over the gate");
 }
 
+/* Without it mail goes on; audit_apply will say so. */
+static void make_audit_directory(const struct daemon *d)
+{
+	struct fault ignored = { .text = "" };
+	const char *path = d->config->audit;
+	char directory[sizeof(d->config->audit)];
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] != '/')
+		len--;
+	if (CONFIG_AUDIT && strcmp(path, "none") != 0 && slice_copy(slice_bytes(path, len - 1), directory, sizeof(directory)) &&
+	    directory[0])
+		rights_make_directory(directory, d->config->user, &ignored);
+}
+
 static bool start(struct daemon *d, const char *path, struct fault *f)
 {
 	struct rlimit no_core = { 0, 0 };
@@ -384,12 +422,16 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!get_memory(d, f))
 		return false;
 	d->control = control_new(&d->house, d->config->control, f);
-	if (!d->control || !rights_make_directory(d->config->spool, d->config->user, f) ||
-	    !drop_rights(d, f))
+	if (!d->control || !rights_make_directory(d->config->spool, d->config->user, f))
+		return false;
+	make_audit_directory(d);
+	if (!drop_rights(d, f))
 		return false;
 	try_reload(d);
-	return open_spool(d, f) && build(d, f) && watch_signals(d, f) && apply(d, d->config, f) &&
-	       watch_over(d, f);
+	if (!open_spool(d, f) || !build(d, f))
+		return false;
+	apply_audit(d, d->config);
+	return watch_signals(d, f) && apply(d, d->config, f) && watch_over(d, f);
 }
 
 static void serve(struct daemon *d)
@@ -416,6 +458,8 @@ static void serve(struct daemon *d)
 
 static void tear_down(struct daemon *d)
 {
+	trail_open(NULL, NULL);
+	audit_end(d->audit);
 	control_free(d->control);
 	helper_stop(d->resolver);
 	helper_stop(d->hasher);

@@ -168,6 +168,16 @@ static const char *check_command(struct slice text)
 	return wrong ? wrong : program_check(text);
 }
 
+/* The gate works in "/". */
+static const char *check_path(struct slice text)
+{
+	const char *wrong = check_print(text);
+
+	if (wrong || slice_equal(text, SLICE_OF("none")))
+		return wrong;
+	return text.len > 1 && text.at[0] == '/' && text.at[text.len - 1] != '/' ? NULL : "must be none or the whole path of a file";
+}
+
 static const char *check_missing(struct slice text)
 {
 	(void)text;
@@ -336,9 +346,10 @@ static const struct setting_row log_rows[] = {
 static const struct setting_row manager_rows[] = {
 	{ "role", "combined", KIND_TEXT, 0, FIELD(struct config, role), .check = check_role },
 	{ "licences", "1000", KIND_NUMBER, 0, FIELD(struct config, licences), .min = 1, .max = LICENCES_MAX },
-	{ "audit", "/var/log/sekimori/audit.log", KIND_TEXT, 0, FIELD(struct config, audit) },
-	{ "audit_size", "8M", KIND_SIZE, 0, FIELD(struct config, audit_size), .min = 64 * KIB, .max = GIB },
-	{ "audit_keep", "4", KIND_NUMBER, 0, FIELD(struct config, audit_keep), .min = 0, .max = 1000 },
+	{ "audit", "/var/log/sekimori/audit.log", KIND_TEXT, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit),
+	  .check = check_path },
+	{ "audit_size", "8M", KIND_SIZE, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_size), .min = 64 * KIB, .max = GIB },
+	{ "audit_keep", "4", KIND_NUMBER, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_keep), .min = 0, .max = 1000 },
 	{ "forward", "", KIND_TEXT, 0, FIELD(struct config, forward), .check = check_missing },
 	{ "listen", "", KIND_TEXT, 0, FIELD(struct config, agents), .check = check_missing },
 	{ .key = NULL }

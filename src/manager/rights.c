@@ -1,6 +1,8 @@
 #include "manager/rights.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -41,13 +43,39 @@ bool rights_drop(const char *user, const char *control, struct fault *f)
 	return true;
 }
 
+/* systemd's LogsDirectory= makes it as root's: as long as nothing is in it, nobody else can have a use for it. */
+static void hand_over(const char *path, const struct passwd *pw)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	struct stat st;
+	unsigned entries = 0;
+
+	if (!directory) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while (entries <= 2 && (entry = readdir(directory)))
+		entries += entry->d_name[0] != '\0';
+	if (entries == 2 && fstat(fd, &st) == 0 && st.st_uid == 0 && fchown(fd, pw->pw_uid, pw->pw_gid) == 0)
+		fchmod(fd, st.st_mode & 0750);
+	closedir(directory);
+}
+
 bool rights_make_directory(const char *path, const char *user, struct fault *f)
 {
+	bool made = mkdir(path, 0700) == 0;
 	const struct passwd *pw;
 
-	if (mkdir(path, 0700))
-		return errno == EEXIST ? true : fault_set(f, STATUS_DENIED, "%s: can't be made: %s", path, strerror(errno));
+	if (!made && errno != EEXIST)
+		return fault_set(f, STATUS_DENIED, "%s: can't be made: %s", path, strerror(errno));
 	pw = geteuid() ? NULL : getpwnam(user);
+	if (pw && pw->pw_uid && !made)
+		hand_over(path, pw);
+	if (!made)
+		return true;
 	if (pw && chown(path, pw->pw_uid, pw->pw_gid))
 		return fault_set(f, STATUS_DENIED, "%s: %s", path, strerror(errno));
 	return true;

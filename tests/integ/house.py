@@ -96,6 +96,7 @@ class Gate:
             "relay": {"host": "127.0.0.1", "port": self.upstream_port, "tls": "none"},
             "return": {"from": "postmaster@test-sample.jp"},
             "queue": {"retry": "1s"},
+            "manager": {"audit": self.dir / "audit.log"},
         }
         (self.dir / "spool").mkdir(exist_ok=True)
         self._secret(self.accounts, accounts_text)
