@@ -109,6 +109,15 @@ void login_drop(struct session *s)
 	s->vouch = (struct vouch){ 0 };
 }
 
+/*
+ * The account's address, or its login= name, whichever was meant; never what was typed: `user1` may be ours here and somebody else at the
+ * next hop, whose password would then open our account.
+ */
+static struct slice name_upstream(const struct trust_account *a, struct slice typed)
+{
+	return a->login[0] && slice_equal_fold(typed, slice_of(a->login)) ? slice_of(a->login) : account_name(a);
+}
+
 static void check_password(struct session *s, const struct smtp_login *login)
 {
 	bool known = s->candidate && password_memo_knows(s->house->memo, s->candidate, login->password);
@@ -122,8 +131,8 @@ static void check_password(struct session *s, const struct smtp_login *login)
 	}
 	if (asks_upstream(s)) {
 		s->vouch.state = VOUCH_ASKED;
-		s->house->vouch.ask(s->house->vouch.context, &s->vouch, account_name(s->candidate), login->authcid,
-				    login->password);
+		s->house->vouch.ask(s->house->vouch.context, &s->vouch, account_name(s->candidate),
+				    name_upstream(s->candidate, login->authcid), login->password);
 		return;
 	}
 	password_job(s->candidate, login->password, &job);

@@ -73,8 +73,8 @@ def test_ehlo_tells_the_truth(client, provider):
         assert t.cmd("AUTH CRAM-MD5").code == 504
 
 
-def test_auth_login_and_the_name_as_typed(client, closing, tls_server):
-    provider = closing(Provider(client.upstream_port, {"two": P2, "User1": P1}, tls=tls_server()))
+def test_auth_login_and_the_name_of_the_account(client, closing, tls_server):
+    provider = closing(Provider(client.upstream_port, {"two": P2, U1: P1, "user1": "stranger's"}, tls=tls_server()))
     client.start()
     with client.connect() as t:
         t.ehlo()
@@ -82,7 +82,10 @@ def test_auth_login_and_the_name_as_typed(client, closing, tls_server):
         assert t.cmd(talk.b64("two")).code == 334
         assert t.cmd(talk.b64(P2)).code == 235
         assert t.mail(sender=U2).code == 250
+    # Bare, it is our user1 here; the provider's own user1 is somebody else, and his password opens nothing.
     assert auth(client, "User1", P1) == 235
+    assert auth(client, "user1", "stranger's") == 535
+    assert provider.logins[1:] == [(U1, P1), (U1, "stranger's")]
     provider.wait()
     assert provider.mails[0].login == "two"
 
