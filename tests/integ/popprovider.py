@@ -29,7 +29,7 @@ mydestination =
 alias_maps =
 alias_database =
 mynetworks =
-inet_interfaces = 127.0.0.1
+inet_interfaces = {address}
 inet_protocols = ipv4
 smtpd_relay_restrictions = check_policy_service unix:private/door, reject_unauth_destination
 smtpd_tls_chain_files = {base}/provider.key, {base}/provider.pem
@@ -46,7 +46,7 @@ biff = no
 """
 
 MASTER_CF = """\
-127.0.0.1:{port} inet n - n - - smtpd
+{address}:{port} inet n - n - - smtpd
 door unix - n n - 0 spawn user=nobody argv=/bin/sh {base}/door.sh
 """ + postfix.MASTER_CF.split("smtpd_tls_wrappermode=yes\n")[1]
 
@@ -155,8 +155,8 @@ userdb static {{
 class Provider:
     """SMTP on .port, POP3 on .pop (with STLS and APOP), POP3S on .pops; .pop_address is where both listen."""
 
-    def __init__(self, top, name, ports, certs, sink, window=3600):
-        self.top = top
+    def __init__(self, top, name, ports, certs, sink, window=3600, host="127.0.0.1"):
+        self.top, self.host = top, host
         self.base = pathlib.Path("/run") / name
         self.outside = top / f"run/{name}"
         self.port, self.pop, self.pops = ports.one(), ports.one(), ports.one()
@@ -168,7 +168,7 @@ class Provider:
             shutil.chown(self.outside / directory, 65534, 65534)
         old = house.run("chroot", top, "dovecot", "--version").stdout.startswith("2.3")
         values = {"base": self.base, "conf": self.base / "conf", "port": self.port, "sink": sink, "pop": self.pop,
-                  "pops": self.pops, "listen": "address" if old else "listen", "address": "127.0.0.1"}
+                  "pops": self.pops, "listen": "address" if old else "listen", "address": host}
         for path, text in {"conf/main.cf": MAIN_CF, "conf/master.cf": MASTER_CF, "door.sh": DOOR_SH, "login.sh": LOGIN_SH,
                            "dovecot.conf": DOVECOT_23 if old else DOVECOT_24}.items():
             self._write(path, text.format(**values))
@@ -200,7 +200,7 @@ class Provider:
 
     def _open(self, port):
         with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
+            return s.connect_ex((self.host, port)) == 0
 
     def window(self, seconds):
         """For how long a login opens the door."""

@@ -28,7 +28,7 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 mynetworks =
-inet_interfaces = 127.0.0.1
+inet_interfaces = {host}
 inet_protocols = ipv4
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 smtpd_recipient_restrictions =
@@ -47,13 +47,13 @@ smtpd_error_sleep_time = 0
 smtp_tls_security_level = none
 disable_dns_lookups = yes
 smtp_host_lookup = native
-relayhost = [127.0.0.1]:{sink}
+relayhost = {next_hop}
 biff = no
-"""
+{more}"""
 
 MASTER_CF = """\
-127.0.0.1:{port} inet n - n - - smtpd
-127.0.0.1:{wrapped} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+{host}:{port} inet n - n - - smtpd
+{host}:{wrapped} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -153,11 +153,11 @@ def root():
 
 
 class Postfix:
-    """STARTTLS on .port, TLS from the start on .wrapped; hands mail to 127.0.0.1:sink."""
+    """STARTTLS on .port, TLS from the start on .wrapped; hands mail to 127.0.0.1:sink, or next_hop; `more` lines of main.cf."""
 
     def __init__(self, top, name, ports, certs, sink, security="may", auth_only="no",
-                 mechanisms="plain login cram-md5"):
-        self.top = top
+                 mechanisms="plain login cram-md5", host="127.0.0.1", next_hop=None, more=""):
+        self.top, self.host = top, host
         self.base = pathlib.Path("/run") / name
         self.outside = top / f"run/{name}"
         self.port, self.wrapped = ports.one(), ports.one()
@@ -166,7 +166,8 @@ class Postfix:
             (self.outside / directory).mkdir(parents=True)
         shutil.chown(self.outside / "lib", 970, 970)
         values = {"base": self.base, "conf": self.base / "conf", "port": self.port, "wrapped": self.wrapped, "sink": sink,
-                  "security": security, "auth_only": auth_only, "mechanisms": mechanisms}
+                  "security": security, "auth_only": auth_only, "mechanisms": mechanisms, "host": host, "more": more,
+                  "next_hop": next_hop or f"[127.0.0.1]:{sink}"}
         self._write("conf/main.cf", MAIN_CF.format(**values))
         self._write("conf/master.cf", MASTER_CF.format(**values))
         old = self._run("dovecot", "--version").stdout.startswith("2.3")
@@ -205,7 +206,7 @@ class Postfix:
 
     def _open(self, port):
         with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
+            return s.connect_ex((self.host, port)) == 0
 
     def log(self):
         return "".join((self.outside / name).read_text(errors="replace")
