@@ -174,6 +174,7 @@ INSTALL ?= install
 INIT_systemd := usr/lib/systemd/system/sekimori.service
 INIT_procd   := etc/init.d/sekimori lib/upgrade/keep.d/sekimori
 MANUAL       := man8/sekimori.8 man5/sekimori.ini.5
+GUIDE        := $(patsubst rootfs/usr/share/%,%,$(wildcard rootfs/usr/share/doc/sekimori/*.md))
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -181,10 +182,11 @@ install: all
 	@# A configuration that is there stays; ours is put beside it.
 	$(INSTALL) -m 640 rootfs/etc/sekimori.ini $(DESTDIR)/etc/sekimori.ini$(if $(wildcard $(DESTDIR)/etc/sekimori.ini),.new)
 	for page in $(MANUAL); do $(INSTALL) -m 644 rootfs/usr/share/man/$$page $(DESTDIR)$(PREFIX)/share/man/$$page; done
+	for file in $(GUIDE); do $(INSTALL) -D -m 644 rootfs/usr/share/$$file $(DESTDIR)$(PREFIX)/share/$$file; done
 	for file in $(INIT_$(INIT)); do $(INSTALL) -D -m $$(test -x rootfs/$$file && echo 755 || echo 644) rootfs/$$file $(DESTDIR)/$$file; done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/sekimori $(MANUAL:%=$(DESTDIR)$(PREFIX)/share/man/%) $(INIT_$(INIT):%=$(DESTDIR)/%)
+	rm -f $(DESTDIR)$(PREFIX)/sbin/sekimori $(MANUAL:%=$(DESTDIR)$(PREFIX)/share/man/%) $(GUIDE:%=$(DESTDIR)$(PREFIX)/share/%) $(INIT_$(INIT):%=$(DESTDIR)/%)
 
 # What OpenWrt installs, made without its SDK; TARGET as board/openwrt/package lists them. Its own feed is board/openwrt.
 .PHONY: ipk apk

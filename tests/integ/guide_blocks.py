@@ -1,7 +1,7 @@
 """
 The guide's blocks. What stands behind the language of a block says what a test does with it; readers don't see it:
 
-    sh                  run, must end with status 0; `status=N`: with N; `input=TEXT`: a line for its standard input;
+    sh                  run, must end with status 0; `status=N`: with N; `input=TEXT`: its standard input (\\n for further lines);
                         `wait`: tried again until it does; `with=4.1`: the configuration of that section is put back before;
                         `on=ADDRESS`: its mail comes from there; `mail`: a mail that has arrived is in mail.eml before;
                         `queued=ID`: that id stands for a mail that waits in the queue

@@ -200,7 +200,7 @@ class Room:
         wanted = int(options.get("status", 0))
         end = time.monotonic() + house.WAIT
         while True:
-            status, self.said = self.run(script, options.get("input", "") + "\n")
+            status, self.said = self.run(script, options.get("input", "").replace("\\n", "\n") + "\n")
             if status == wanted or not ("wait" in options or status == 75) or time.monotonic() > end:
                 break
             time.sleep(0.1)

@@ -3,10 +3,12 @@ The world of the guide, in a network of its own beside the gate's: names, addres
 guide_world.py CERTS it obeys the words of standard input: start, stop, find ID.
 """
 
+import http.server
 import os
 import ssl
 import subprocess
 import sys
+import threading
 
 PROVIDER = "203.0.113.25"
 MAILSERVER = "192.168.100.10"
@@ -15,6 +17,7 @@ NAMES = {
     "mailserver.test-sample.jp": MAILSERVER,
     "smtp.provider.example": PROVIDER,
     "pop.provider.example": PROVIDER,
+    "login.microsoftonline.com": PROVIDER,
 }
 OURS = ("192.168.0.103/24", "192.168.100.20/24", "203.0.113.1/24")
 THEIRS = ("192.168.0.50/24", MAILSERVER + "/24", PROVIDER + "/24")
@@ -67,6 +70,24 @@ class World:
         return f"nsenter --net=/proc/{self.process.pid}/ns/net swaks --local-interface {address} "
 
 
+def give_tokens(context):
+    """What a token endpoint does."""
+    class Endpoint(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            good = "grant_type=client_credentials" in asked and asked.endswith("client_secret=secret-of-the-application")
+            self.send_response(200 if good else 400)
+            self.end_headers()
+            self.wfile.write(b'{"token_type":"Bearer","expires_in":3599,"access_token":"eyJ0"}')
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer((PROVIDER, 443), Endpoint)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
 def main(certs):
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import upstream  # only here: what it needs isn't needed on the gate's side
@@ -81,6 +102,7 @@ def main(certs):
     context.load_cert_chain(os.path.join(certs, "world.pem"), os.path.join(certs, "world.key"))
     logins = {PROVIDER: "office@provider.example", MAILSERVER: "agent@test-sample.jp"}
     sinks = [upstream.Sink(587, tls=context, host=host, auth=(user, "office1234")) for host, user in logins.items()]
+    give_tokens(context)
     say("ready")
     for line in sys.stdin:
         word, name = (line.split() + [""])[:2]

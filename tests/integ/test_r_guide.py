@@ -65,19 +65,39 @@ def test_sections_that_are_referred_to_exist(language):
         assert set(pair) - {""} <= numbers, pair
 
 
-def words_of_the_page():
-    text = (PAGES / "man8/sekimori.8").read_text()
-    return set(re.findall(r"^\.It C[mo]m? (.+)$|^\.It Ic (\w[\w-]*)", text, re.M)), text
-
-
 def test_the_logs_words_are_those_of_the_manual():
-    """reason=, end=, alarm= and the first word of a log line, wherever the guide quotes them."""
+    """reason=, end=, alarm= and their like, wherever the guide quotes them."""
     page = (PAGES / "man8/sekimori.8").read_text()
     known = set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\.(?:It )?(?:Cm|Ic) (.+)$", page, re.M))))
-    text = guide_blocks.read("en")
-    said = set(re.findall(r"\b(?:reason|end|alarm|scope|waits_for)=([\w-]+)", text))
+    said = set(re.findall(r"\b(?:reason|end|alarm|scope|waits_for)=([\w-]+)", " ".join(code(guide_blocks.read("en")))))
     assert said
     assert said <= known, said - known
+
+
+def anchor(heading):
+    """As GitHub makes it of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_readme_leads_to_it():
+    links = re.findall(r"\]\((rootfs/[^)#]+)(?:#([^)]+))?\)", (conftest.TOP / "README.md").read_text())
+    assert {f"guide.{language}.md" for language in LANGUAGES} <= {os.path.basename(name) for name, _ in links}
+    for name, place in links:
+        text = (conftest.TOP / name).read_text()
+        assert not place or place in [anchor(h) for h in re.findall(r"^#+ (.+)$", text, re.M)], (name, place)
+
+
+def test_make_install_installs_it(tmp_path):
+    build, root = tmp_path / "build", tmp_path / "root"
+    build.mkdir()
+    shutil.copy(house.BINARY, build / "sekimori")
+    words = ["make", "-C", conftest.TOP, "-o", "all", "install", "INIT=none", f"BUILD={build}", f"DESTDIR={root}"]
+    assert house.run(*words).returncode == 0
+    installed = root / "usr/share/doc/sekimori"
+    assert {f.name for f in installed.iterdir()} == {f"guide.{language}.md" for language in LANGUAGES}
+    words[words.index("install")] = "uninstall"
+    assert house.run(*words).returncode == 0
+    assert not list(installed.iterdir())
 
 
 def test_blocks_that_are_not_run_say_why():
@@ -91,7 +111,7 @@ def ran(tmp_path_factory):
     """The room's report; made once."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    for tool in ("unshare", "ip", "swaks", "openssl", "useradd", "fail2ban-regex"):
+    for tool in ("unshare", "nsenter", "ip", "swaks", "openssl", "curl", "useradd"):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool}")
     room = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
