@@ -15,6 +15,8 @@
 #ifndef CLOCK_FLOOR
 #define CLOCK_FLOOR	INT64_C(1793491200)
 #endif
+/* Seconds, 20 years: nobody runs so old a program; a clock that lost its battery may start in 2099 as well as in 1970. */
+#define CLOCK_SPAN	INT64_C(631152000)
 
 /* Milliseconds since some fixed point; never goes back. */
 int64_t clock_monotonic(void);
@@ -22,7 +24,7 @@ int64_t clock_monotonic(void);
 int64_t clock_wall(void);
 static inline bool clock_is_sane(int64_t wall)
 {
-	return wall >= CLOCK_FLOOR;
+	return wall >= CLOCK_FLOOR && wall < CLOCK_FLOOR + CLOCK_SPAN;
 }
 /* Offset of local time from UTC at `wall`, in minutes east. */
 int clock_zone(int64_t wall);

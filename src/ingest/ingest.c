@@ -235,6 +235,19 @@ static struct gate *gate_at(const struct ingest *i, const struct ingest_listen *
 	return NULL;
 }
 
+/* An address may come later than we: told, no reason to stay away. */
+static int open_socket(const struct ingest_listen *listen, struct fault *f)
+{
+	struct fault own = { .text = "" };
+	int fd = listener_open(&listen->address, listen->address_len, &own);
+
+	if (fd < 0)
+		*f = own;
+	else if (fault_is(&own))
+		log_line(SEVERITY_WARNING, "listener %s: %s", listen->name, own.text);
+	return fd;
+}
+
 static struct gate *gate_open(struct ingest *i, struct ingest_settings *settings, const struct ingest_listen *listen,
 			      struct fault *f)
 {
@@ -248,7 +261,7 @@ static struct gate *gate_open(struct ingest *i, struct ingest_settings *settings
 	g->ingest = i;
 	g->settings = settings;
 	g->listen = listen;
-	g->watch.fd = listener_open(&listen->address, listen->address_len, f);
+	g->watch.fd = open_socket(listen, f);
 	if (g->watch.fd >= 0 && !loop_add(i->house.loop, &g->watch)) {
 		fault_set(f, STATUS_TEMPORARY, "no room for listener %s", listen->name);
 		close(g->watch.fd);
@@ -302,7 +315,7 @@ static void take_back(struct ingest *i)
 		struct gate *g = i->gates[n];
 
 		if (g->watch.fd < 0)
-			g->watch.fd = listener_open(&g->listen->address, g->listen->address_len, &f);
+			g->watch.fd = open_socket(g->listen, &f);
 		if (g->watch.fd < 0)
 			log_line(SEVERITY_ERR, "listener %s is lost: %s", g->listen->name, f.text);
 	}
@@ -316,8 +329,7 @@ static bool open_fresh(struct ingest *i, struct ingest_settings *settings, struc
 		if (!gates[n])
 			gates[n] = gate_open(i, settings, &settings->listen[n], f);
 		else if (gates[n]->watch.fd < 0)	/* was lost at an earlier reload */
-			gates[n]->watch.fd = listener_open(&settings->listen[n].address,
-							   settings->listen[n].address_len, f);
+			gates[n]->watch.fd = open_socket(&settings->listen[n], f);
 		if (gates[n] && gates[n]->watch.fd >= 0)
 			continue;
 		while (n-- > 0) {

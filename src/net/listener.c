@@ -74,21 +74,26 @@ static const char *advice(int error)
 	case EACCES:
 		return "; ports below 1024 are for root: start as root, `user` is taken afterwards";
 	case EADDRNOTAVAIL:
-		return "; this machine does not have that address (yet)";
+		return "; this machine does not have that address; mail is taken there once it comes";
 	default:
 		return "";
 	}
 }
 
-static bool refuse(struct fault *f, const struct sockaddr_storage *address, int error)
+static bool tell(struct fault *f, int status, const struct sockaddr_storage *address, int error)
 {
 	bool v6 = address->ss_family == AF_INET6;
 	char host[INET6_ADDRSTRLEN];
 	uint16_t port;
 
 	listener_peer_text(address, host, sizeof(host), &port);
-	return fault_set(f, error == EACCES ? STATUS_DENIED : STATUS_UNAVAILABLE, "%s%s%s:%u: %s%s",
-			 v6 ? "[" : "", host, v6 ? "]" : "", port, strerror(error), advice(error));
+	return fault_set(f, status, "%s%s%s:%u: %s%s", v6 ? "[" : "", host, v6 ? "]" : "", port, strerror(error),
+			 advice(error));
+}
+
+static bool refuse(struct fault *f, const struct sockaddr_storage *address, int error)
+{
+	return tell(f, error == EACCES ? STATUS_DENIED : STATUS_UNAVAILABLE, address, error);
 }
 
 static bool set_on(int fd, int level, int option)
@@ -96,6 +101,21 @@ static bool set_on(int fd, int level, int option)
 	const int on = 1;
 
 	return setsockopt(fd, level, option, &on, sizeof(on)) == 0;
+}
+
+/*
+ * An interface may come up later than we, and an IPv6 address is tentative for a second (RFC 4862 section 5.4): such an address is
+ * bound all the same, and works from the moment it is there.
+ */
+static bool bind_to(int fd, const struct sockaddr_storage *address, socklen_t len, struct fault *f)
+{
+	if (bind(fd, (const struct sockaddr *)address, len) == 0)
+		return true;
+	if (errno != EADDRNOTAVAIL || !set_on(fd, IPPROTO_IP, IP_FREEBIND) ||
+	    bind(fd, (const struct sockaddr *)address, len) < 0)
+		return false;
+	tell(f, STATUS_OK, address, EADDRNOTAVAIL);
+	return true;
 }
 
 int listener_open(const struct sockaddr_storage *address, socklen_t len, struct fault *f)
@@ -108,7 +128,7 @@ int listener_open(const struct sockaddr_storage *address, socklen_t len, struct 
 	}
 	if (set_on(fd, SOL_SOCKET, SO_REUSEADDR) &&
 	    (address->ss_family != AF_INET6 || set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY)) &&
-	    bind(fd, (const struct sockaddr *)address, len) == 0 && listen(fd, BACKLOG) == 0)
+	    bind_to(fd, address, len, f) && listen(fd, BACKLOG) == 0)
 		return fd;
 	refuse(f, address, errno);
 	close(fd);

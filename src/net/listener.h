@@ -12,7 +12,10 @@
 
 /* "127.0.0.1:2525" or "[::1]:2525", port 1 to 65535; false otherwise. */
 bool listener_parse(struct slice text, struct sockaddr_storage *out, socklen_t *len);
-/* Bound and listening, non-blocking, CLOEXEC, SO_REUSEADDR, IPV6_V6ONLY. -1 with a fault: "127.0.0.1:25: address in use" and what to do. */
+/*
+ * Bound and listening, non-blocking, CLOEXEC, SO_REUSEADDR, IPV6_V6ONLY. -1 with a fault: "127.0.0.1:25: address in use" and what to do. An
+ * address that this machine doesn't have yet is listened on all the same: then the fault has STATUS_OK, and says so.
+ */
 int listener_open(const struct sockaddr_storage *address, socklen_t len, struct fault *f);
 /* A UNIX stream socket with mode 0660; a stale one that nobody listens on is replaced, a live one is a fault. */
 int listener_open_unix(const char *path, struct fault *f);

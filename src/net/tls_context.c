@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <time.h>
 
 #include <mbedtls/entropy.h>
@@ -174,6 +175,8 @@ static bool check_file(const char *path, bool secret, struct stat *st, struct fa
 		return fault_set(f, STATUS_CONFIG, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st->st_mode))
 		return fault_set(f, STATUS_CONFIG, "%s: not a file", path);
+	if (access(path, R_OK) < 0)	/* mbedTLS has no words for it */
+		return fault_set(f, STATUS_CONFIG, "%s: %s", path, strerror(errno));
 	if (secret && (st->st_mode & S_IRWXO))
 		return fault_set(f, STATUS_CONFIG, "%s: open to everybody (mode %04o): chmod o= %s",
 				 path, (unsigned)(st->st_mode & 07777), path);

@@ -151,7 +151,7 @@ static void explain_future(struct tls *t, const mbedtls_x509_crt *crt, const cha
 			     "is it right?", whose, d->year, d->mon, d->day,
 			     date_of(clock_wall(), today));
 	else if (t->error[0] == '\0')	/* said once for the whole chain */
-		tls_complain(t, "this machine's clock says %s, which is before this program was made (%s): "
+		tls_complain(t, "this machine's clock says %s, which can't be, this program was made on %s: "
 			     "set the clock", date_of(clock_wall(), today), date_of(CLOCK_FLOOR, built));
 }
 

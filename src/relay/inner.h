@@ -47,6 +47,7 @@ struct relay {
 	int64_t sweep_began, sweep_before;	/* monotonic ms: this one, and the one before; 0: none yet */
 	int64_t clock_offset;		/* wall less monotonic, s, at the last look */
 	int64_t clock_step, clock_stepped_at;	/* s forward, and from which wall time; 0: never */
+	int64_t clock_since;		/* monotonic ms: at the latest step, or the first look */
 	struct doubts doubts;
 	/* credentials = client */
 	struct wallet *wallet;		/* NULL until some route has it */

@@ -13,7 +13,7 @@
 
 #define WINDOW		(1u << 20)	/* octets read at a time; holds the largest record */
 #define PAGE		4096u		/* octets given up where the medium can't be read */
-#define DELAY_MAX	86400		/* seconds to the next attempt: a stepped clock must not park mail */
+#define DELAY_MAX	86400		/* seconds to the next attempt: further ahead it was put off by a clock that was wrong */
 #define ID_CLOCK_BITS	18		/* ids begin at seconds << 18: past all that an earlier spool gave */
 #define ID_BITS		50
 
@@ -497,7 +497,7 @@ static void enter(struct recovery *r, uint32_t at, int64_t wall, int64_t mono)
 	spool_bind(s, at, oldest);
 	s->live += spool_cost(e);
 	if (delay > DELAY_MAX)
-		delay = DELAY_MAX;
+		delay = 0;
 	queue_schedule(&s->queue, at, mono + delay * 1000);
 }
 

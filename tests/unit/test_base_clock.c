@@ -47,9 +47,24 @@ static void clocks(void **unused)
 	assert_true(wall >= system - 60 && wall <= system + 60);
 }
 
+static void sane(void **unused)
+{
+	static const struct {
+		int64_t wall;
+		bool sane;
+	} rows[] = {
+		{ 0, false }, { CLOCK_FLOOR - 1, false }, { CLOCK_FLOOR, true }, { CLOCK_FLOOR + 10 * INT64_C(31557600), true },
+		{ CLOCK_FLOOR + CLOCK_SPAN, false }, { INT64_C(4102444800), false }, { -1, false },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(clock_is_sane(rows[i].wall), rows[i].sane);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(zone), cmocka_unit_test(clocks) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(zone), cmocka_unit_test(clocks), cmocka_unit_test(sane) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,11 +112,21 @@ static void test_not_ours(void **state)
 	struct sockaddr_storage a;
 	struct fault f = { .text = "" };
 	socklen_t len;
+	int fd;
 
 	(void)state;
 	assert_true(listener_parse(SLICE_OF("[2001:db8::1]:2525"), &a, &len));
-	assert_int_equal(listener_open(&a, len, &f), -1);
+	fd = listener_open(&a, len, &f);
+	assert_true(fd >= 0);
+	assert_int_equal(f.status, STATUS_OK);
 	assert_memory_equal(f.text, "[2001:db8::1]:2525: ", 20);
+	close(fd);
+	f.text[0] = '\0';
+	assert_true(listener_parse(SLICE_OF("192.0.2.77:2525"), &a, &len));
+	fd = listener_open(&a, len, &f);
+	assert_true(fd >= 0);
+	assert_memory_equal(f.text, "192.0.2.77:2525: ", 17);
+	close(fd);
 }
 
 static void test_unix(void **state)

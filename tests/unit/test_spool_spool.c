@@ -213,7 +213,7 @@ static void test_outcomes(void **state)
 	spool_close(s);
 }
 
-/* The clock was stepped: never lost in the far future, never before it is due by a wrong past. */
+/* The clock was stepped: never lost in the far future. A router starts in 1970 each time: its mail must not wait a day for that. */
 static void test_clock(void **state)
 {
 	struct spool *s = fresh();
@@ -227,9 +227,9 @@ static void test_clock(void **state)
 	s = reopen_at(s, WALL + 1000000, 7000);
 	assert_int_equal(spool_next_due(s), 7000);
 	s = reopen_at(s, 5, 7000);
-	assert_int_equal(spool_next_due(s), 7000 + 86400000);
-	assert_true(spool_hasten(s, id, 9000));
-	assert_int_equal(spool_next_due(s), 9000);
+	assert_int_equal(spool_next_due(s), 7000);
+	assert_true(spool_hasten(s, id, 6000));
+	assert_int_equal(spool_next_due(s), 6000);
 	assert_non_null(spool_take(s, 9000));
 	assert_false(spool_hasten(s, id, 9000));
 	assert_int_equal(spool_next_due(s), INT64_MAX);
