@@ -97,7 +97,12 @@ class Room:
         self.files = {}
         self.said = ""
         self.environment = {"PATH": PATHS, "HOME": "/root", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
-                            **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
+                            # Where a gate that has gone behind can complain.
+                            **{k: os.environ.get(k, "") + ":log_path=/var/log/sanitizer/report"
+                               for k in ("ASAN_OPTIONS", "UBSAN_OPTIONS")}}
+        reports = pathlib.Path("/var/log/sanitizer")
+        reports.mkdir()
+        reports.chmod(0o777)
 
     def run(self, script, text=""):
         done = subprocess.run(["sh", "-eu", "-c", script], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -271,10 +276,11 @@ def main(work, binary, certs):
                 getattr(room, block.kind)(block)
             except (AssertionError, OSError, subprocess.TimeoutExpired, smtplib.SMTPException, KeyError) as e:
                 result["error"] = f"{type(e).__name__}: {e}"
+        result["said"] = room.said[-3000:]
         results.append(result)
-    room.run("kill $(cat /proc/[0-9]*/comm >/dev/null; pidof sekimori)")
-    log = pathlib.Path("/var/log/mail.log")
-    report = {"blocks": results, "log": log.read_text() if log.exists() else ""}
+    room.must("kill $(pidof sekimori) && while pidof sekimori; do sleep 0.1; done")
+    report = {"blocks": results, "log": pathlib.Path("/var/log/mail.log").read_text(),
+              "sanitizer": [file.read_text() for file in pathlib.Path("/var/log/sanitizer").iterdir()]}
     (work / "results.json").write_text(json.dumps(report))
 
 
