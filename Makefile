@@ -51,6 +51,7 @@ FILES_CREDENTIALS_CLIENT := src/relay/vouch.c src/relay/wallet.c src/relay/missi
 FILES_POP_BEFORE_SMTP := src/relay/pop.c src/smtp/pop3.c src/manager/pop.c src/relay/probe_pop.c
 FILES_DIRECT        := src/ingest/direct.c src/ingest/passage.c src/relay/direct.c src/relay/answer.c
 FILES_STAMP         := src/mail/stamp.c src/ingest/stamping.c src/trust/keyring.c
+FILES_SENDMAIL      := src/manager/sendmail.c src/manager/submission.c src/manager/letter.c src/manager/local.c src/mail/list.c
 FILES_RETURN_JA     := src/mail/words_ja.c
 FILES_FAST_CRC      := src/base/crc32_fast.c
 FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_pop.c src/relay/wire.c src/relay/advice.c
@@ -173,7 +174,7 @@ INIT    ?= $(if $(wildcard /run/systemd/system /usr/lib/systemd/system),systemd,
 INSTALL ?= install
 INIT_systemd := usr/lib/systemd/system/sekimori.service
 INIT_procd   := etc/init.d/sekimori lib/upgrade/keep.d/sekimori
-MANUAL       := man8/sekimori.8 man5/sekimori.ini.5
+MANUAL       := man8/sekimori.8 man8/sekimori-sendmail.8 man5/sekimori.ini.5
 GUIDE        := $(patsubst rootfs/usr/share/%,%,$(wildcard rootfs/usr/share/doc/sekimori/*.md))
 
 install: all

@@ -9,6 +9,7 @@
 #include "manager/config.h"
 #include "manager/control.h"
 #include "manager/daemon.h"
+#include "manager/sendmail.h"
 
 #define DEFAULT_CONFIG	"/etc/sekimori.ini"
 
@@ -58,6 +59,35 @@ static int command_queue(const char *path, int argc, char **argv)
 	return ask(path, "queue", argc, argv);
 }
 
+/* By the other names that programs look for it. */
+#if CONFIG_SENDMAIL
+static int command_as(const char *name, int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		enum sendmail_mode mode;
+	} names[] = {
+		{ "sendmail", SENDMAIL_SEND }, { "mailq", SENDMAIL_QUEUE }, { "newaliases", SENDMAIL_ALIASES }
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i].name))
+			return sendmail_run(names[i].mode, DEFAULT_CONFIG, argc, argv);
+	return -1;
+}
+
+static int command_sendmail(const char *path, int argc, char **argv)
+{
+	return sendmail_run(SENDMAIL_SEND, path, argc + 1, argv - 1);
+}
+#else
+static int command_as(const char *name, int argc, char **argv)
+{
+	(void)name, (void)argc, (void)argv;
+	return -1;
+}
+#endif
+
 static const struct command commands[] = {
 	{ "run", command_run, "run [-f]                                start; -f stays in the foreground" },
 	{ "check", command_check, "check                                   read everything, say what is wrong or will happen" },
@@ -75,6 +105,9 @@ static const struct command commands[] = {
 #endif
 #if CONFIG_PROBE
 	{ "probe", command_probe, "probe [--json] [RELAY]                   try each step to the upstream; nothing is sent" },
+#endif
+#if CONFIG_SENDMAIL
+	{ "sendmail", command_sendmail, "sendmail [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT ...]" },
 #endif
 	{ "queue", command_queue, "queue [--json] | show ID | cat ID | retry [ID] | remove ID | return ID" },
 };
@@ -99,7 +132,7 @@ static int version(void)
 		{ CONFIG_CREDENTIALS_CLIENT, "credentials-client" }, { CONFIG_POP_BEFORE_SMTP, "pop-before-smtp" },
 		{ CONFIG_DIRECT, "direct" }, { CONFIG_STAMP, "stamp" }, { CONFIG_VERIFY_COMMAND, "verify" },
 		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" }, { CONFIG_RETURN_JA, "return-ja" },
-		{ CONFIG_PROBE, "probe" },
+		{ CONFIG_PROBE, "probe" }, { CONFIG_SENDMAIL, "sendmail" },
 		{ CONFIG_FAST_CRC, "fast-crc" }, { CONFIG_AUDIT, "audit" },
 	};
 
@@ -113,9 +146,11 @@ static int version(void)
 
 int main(int argc, char **argv)
 {
-	const char *path = DEFAULT_CONFIG;
-	int at = 1;
+	const char *path = DEFAULT_CONFIG, *slash = argc ? strrchr(argv[0], '/') : NULL;
+	int at = 1, status = argc ? command_as(slash ? slash + 1 : argv[0], argc, argv) : STATUS_USAGE;
 
+	if (status >= 0)
+		return status;
 	if (argc > 2 && !strcmp(argv[1], "-c")) {
 		path = argv[2];
 		at = 3;

@@ -39,6 +39,7 @@ struct ingest {
 	unsigned *free_slots, free_count, slot_count;
 	struct gate *gates[LISTENERS_MAX];
 	unsigned gate_count;
+	struct gate *local;		/* NULL: none */
 };
 
 static void session_closed(void *context, struct session *s)
@@ -74,9 +75,9 @@ static unsigned sessions_of(const struct ingest *i, const struct ip_address *cli
 }
 
 /* Said without a session: one write, then closed. */
-static void turn_away(struct ingest *i, int fd, const struct ip_address *client, enum reply reply)
+static void turn_away(struct ingest *i, int fd, const struct caller *caller, enum reply reply)
 {
-	char memory[SMTP_REPLY_MAX], ip[CLIENT_TEXT_MAX];
+	char memory[SMTP_REPLY_MAX], text[CLIENT_TEXT_MAX];
 	struct buffer out;
 	struct record r;
 	ssize_t sent;
@@ -87,35 +88,52 @@ static void turn_away(struct ingest *i, int fd, const struct ip_address *client,
 	(void)sent;			/* a courtesy: nothing depends on it */
 	close(fd);
 	i->house.counters.refused_sessions++;
-	session_client_text(client, ip);
+	session_client_text(caller, text);
 	record_start(&r, "turned-away");
-	record_word(&r, "client", ip);
+	record_word(&r, "client", text);
 	record_number(&r, "code", reply_code(reply));
 	record_word(&r, "reason", reply == REPLY_TOO_BUSY ? "max_sessions" : "sessions_per_client");
 	log_record(SEVERITY_WARNING, &r);
 }
 
+static bool identify(const struct gate *g, int fd, const struct sockaddr_storage *peer, struct caller *c)
+{
+	*c = (struct caller){ .is_user = g->listen->is_local };
+	if (!c->is_user)
+		c->client = peer_address(peer);
+	else if (listener_peer_user(fd, &c->uid))
+		/* Of 0.0.0.0/8, this host (RFC 6890): users are counted like hosts. */
+		c->client = ip_from_v4((const uint8_t[]){ 0, (uint8_t)(c->uid >> 16), (uint8_t)(c->uid >> 8), (uint8_t)c->uid });
+	else
+		return false;
+	return true;
+}
+
 static void welcome(struct gate *g, int fd, const struct sockaddr_storage *peer)
 {
 	struct ingest *i = g->ingest;
-	struct ip_address client = peer_address(peer);
+	struct caller caller;
 	unsigned slot;
 
-	if (!i->free_count) {
-		turn_away(i, fd, &client, REPLY_TOO_BUSY);
+	if (!identify(g, fd, peer, &caller)) {
+		close(fd);
 		return;
 	}
-	if (sessions_of(i, &client) >= g->settings->sessions_per_client) {
-		turn_away(i, fd, &client, REPLY_TOO_MANY_FROM_CLIENT);
+	if (!i->free_count) {
+		turn_away(i, fd, &caller, REPLY_TOO_BUSY);
+		return;
+	}
+	if (sessions_of(i, &caller.client) >= g->settings->sessions_per_client) {
+		turn_away(i, fd, &caller, REPLY_TOO_MANY_FROM_CLIENT);
 		return;
 	}
 	slot = i->free_slots[--i->free_count];
-	if (!session_open(&i->sessions[slot], &i->house, g->settings, g->listen, fd, &client)) {
+	if (!session_open(&i->sessions[slot], &i->house, g->settings, g->listen, fd, &caller)) {
 		i->free_count++;
 		log_line(SEVERITY_ERR, "no room for a session");
 		return;
 	}
-	i->guests[slot] = (struct guest){ .client = client, .here = true };
+	i->guests[slot] = (struct guest){ .client = caller.client, .here = true };
 }
 
 static void gate_want(struct watch *w)
@@ -358,14 +376,41 @@ bool ingest_apply(struct ingest *i, struct ingest_settings *settings, struct fau
 	for (unsigned n = 0; n < settings->listen_count; n++)
 		if (gates[n]->settings != settings)
 			gate_renew(gates[n], settings, &settings->listen[n]);
+	if (i->local)
+		gate_renew(i->local, settings, &settings->local);
 	memcpy(i->gates, gates, sizeof(gates[0]) * settings->listen_count);
 	i->gate_count = settings->listen_count;
 	i->settings = settings;
 	return true;
 }
 
+bool ingest_take_local(struct ingest *i, int fd)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+
+	if (!g) {
+		close(fd);
+		return false;
+	}
+	g->watch = (struct watch){ .want = gate_want, .ready = gate_ready, .reap = gate_reap, .fd = fd };
+	g->ingest = i;
+	g->settings = i->settings;
+	g->listen = &i->settings->local;
+	if (!loop_add(i->house.loop, &g->watch)) {
+		close(fd);
+		free(g);
+		return false;
+	}
+	g->settings->users++;
+	i->local = g;
+	return true;
+}
+
 void ingest_shutdown(struct ingest *i)
 {
+	if (i->local)
+		i->local->watch.dead = true;
+	i->local = NULL;
 	for (unsigned n = 0; n < i->gate_count; n++)
 		i->gates[n]->watch.dead = true;
 	i->gate_count = 0;

@@ -21,6 +21,7 @@ enum tls_use { TLS_USE_NONE, TLS_USE_STARTTLS, TLS_USE_IMPLICIT };
 
 struct ingest_listen {			/* one address of a [listen NAME] */
 	char name[64];
+	bool is_local;			/* the socket of sendmail(1): programs of this machine, known by their user */
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	uint8_t tls;			/* enum tls_use */
@@ -43,6 +44,7 @@ struct ingest_settings {
 	struct tls_context *tls;		/* NULL: no listener needs it */
 	unsigned listen_count;
 	struct ingest_listen listen[LISTENERS_MAX];
+	struct ingest_listen local;		/* address unused: see ingest_take_local */
 	unsigned users;				/* sessions and listeners that hold these settings */
 };
 
@@ -72,6 +74,8 @@ size_t ingest_hash(const void *request, size_t len, int fd, void *answer);
  * nothing: with a fault, everything stays as it was. `settings` must live until its `users` is 0.
  */
 bool ingest_apply(struct ingest *i, struct ingest_settings *settings, struct fault *f);
+/* Listens on a UNIX socket for programs of this machine, from now on to the end; takes fd over. After the first ingest_apply. */
+bool ingest_take_local(struct ingest *i, int fd);
 /* 421 to every session that isn't in the middle of a commit; no new ones. Then ingest_idle tells when all are gone. */
 void ingest_shutdown(struct ingest *i);
 bool ingest_idle(const struct ingest *i);

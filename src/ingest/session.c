@@ -1,5 +1,6 @@
 #include "ingest/session.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 
@@ -389,41 +390,51 @@ static void make_rules(struct session *s)
 {
 	const struct ingest_settings *set = s->settings;
 	bool known = s->principal.kind != PRINCIPAL_NOBODY;
+	const struct trust_device *user = s->listen->is_local && known ? s->principal.device : NULL;
 
 	s->rules = (struct smtp_server_settings){
 		.hostname = slice_of(set->hostname),
 		.client = slice_of(s->client_text),
 		.enhanced_codes = set->enhanced_codes,
 		.starttls = s->listen->tls == TLS_USE_STARTTLS,
-		.mechanisms = usable_mechanisms(set->trust),
+		.mechanisms = s->listen->is_local ? 0 : usable_mechanisms(set->trust),
 		.plaintext_auth = network_list_match(&s->listen->plaintext_auth, &s->client) >= 0,
 		.auth_required = s->listen->auth_required || !known,
+		.sender = slice_of(user ? user->address : ""),
+		.mailbox = slice_of(user ? user->owner : ""),
 		.auth_failures = set->auth_failures,
 		.max_message_size = set->max_message_size,
 	};
 }
 
-void session_client_text(const struct ip_address *client, char out[CLIENT_TEXT_MAX])
+void session_client_text(const struct caller *caller, char out[CLIENT_TEXT_MAX])
 {
 	char ip[48];
 
-	ip_text(client, ip, sizeof(ip));
-	snprintf(out, CLIENT_TEXT_MAX, client->v6 ? "[IPv6:%s]" : "[%s]", ip);
+	if (caller->is_user) {
+		snprintf(out, CLIENT_TEXT_MAX, "[uid:%" PRIu32 "]", caller->uid);
+		return;
+	}
+	ip_text(&caller->client, ip, sizeof(ip));
+	snprintf(out, CLIENT_TEXT_MAX, caller->client.v6 ? "[IPv6:%s]" : "[%s]", ip);
 }
 
 bool session_open(struct session *s, struct session_house *house, struct ingest_settings *settings,
-		  const struct ingest_listen *listen, int fd, const struct ip_address *client)
+		  const struct ingest_listen *listen, int fd, const struct caller *caller)
 {
 	char nonce[17];
 
-	*s = (struct session){ .house = house, .settings = settings, .listen = listen, .client = *client };
+	*s = (struct session){ .house = house, .settings = settings, .listen = listen, .client = caller->client };
 	s->watch.want = want;
 	s->watch.ready = ready;
 	s->watch.reap = reap;
-	session_client_text(client, s->client_text);
+	session_client_text(caller, s->client_text);
 	stream_open(&s->stream, fd, house->blocks);
 	s->started = loop_now(house->loop);
-	trust_by_address(settings->trust, client, &s->principal);
+	if (caller->is_user)
+		trust_by_user(settings->trust, caller->uid, &s->principal);
+	else
+		trust_by_address(settings->trust, &caller->client, &s->principal);
 	make_rules(s);
 	if (!make_nonce(nonce) || !loop_add(house->loop, &s->watch)) {
 		stream_close(&s->stream);

@@ -33,6 +33,13 @@ struct session_house {
 
 #define CLIENT_TEXT_MAX	64
 
+/* Who has connected: an address, or a user of this machine. */
+struct caller {
+	struct ip_address client;
+	bool is_user;
+	uint32_t uid;
+};
+
 enum session_stage {
 	STAGE_TALK,
 	STAGE_TLS_DUE,			/* 220 is on its way out, or nothing has to be; the handshake begins with an octet and a place */
@@ -52,7 +59,7 @@ struct session {
 	struct principal principal;
 	struct transaction *transaction;
 	struct ip_address client;
-	char client_text[CLIENT_TEXT_MAX];		/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" */
+	char client_text[CLIENT_TEXT_MAX];		/* "[192.0.2.1]", "[IPv6:2001:db8::1]" or "[uid:1000]" */
 	char login[64];			/* the AUTH ID as typed, cut; for the log */
 	int64_t started;		/* ms */
 	int64_t deadline;		/* ms: of the next command, of the data window, of lingering */
@@ -69,11 +76,11 @@ struct session {
 	bool starved;			/* no block for output was to be had */
 };
 
-/* As RFC 5321 4.1.3 writes an address: "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
-void session_client_text(const struct ip_address *client, char out[CLIENT_TEXT_MAX]);
+/* As RFC 5321 4.1.3 writes an address: "[192.0.2.1]" or "[IPv6:2001:db8::1]"; a user of this machine is "[uid:1000]". */
+void session_client_text(const struct caller *caller, char out[CLIENT_TEXT_MAX]);
 /* Takes over fd. The watch is added to the loop; false when there is no room (fd is closed then). */
 bool session_open(struct session *s, struct session_house *house, struct ingest_settings *settings,
-		  const struct ingest_listen *listen, int fd, const struct ip_address *client);
+		  const struct ingest_listen *listen, int fd, const struct caller *caller);
 /* Goes as far as it can without waiting: for those who have brought an answer. */
 void session_turn(struct session *s);
 /* The transaction, if any, is void. One that is being committed goes on without us. */

@@ -1,5 +1,7 @@
 /* draft_assemble: from sections to what the rooms take, with what can be judged only across sections. */
 #include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,40 +70,65 @@ static void assemble_policy(struct draft *d)
 			     d->path);
 }
 
-static bool assemble_device(struct draft *d, struct draft_block *b)
+static bool add_device(struct draft *d, struct draft_block *b)
 {
 	struct trust_device *device = &b->device->device;
 
-	slice_copy(slice_of(b->name), device->name, sizeof(device->name));
 	if (!address_key_of(slice_of(b->device->sender), &device->sender))
 		return draft_refuse(d, b, "sender", "sender = %s: not a mail address", b->device->sender);
 	slice_copy(slice_of(b->device->sender), device->address, sizeof(device->address));
 	return trust_add_device(d->config->trust, device, d->path, draft_line(d, b, "sender"), d->fault);
 }
 
-/* A device that reads no mail of its own: who gets what comes back. */
+static bool assemble_device(struct draft *d, struct draft_block *b)
+{
+	slice_copy(slice_of(b->name), b->device->device.name, sizeof(b->device->device.name));
+	return add_device(d, b);
+}
+
+/* No device can have such a name, with its colon. */
+static bool assemble_user(struct draft *d, struct draft_block *b)
+{
+	struct trust_device *device = &b->device->device;
+	const struct passwd *pw = b->name[0] ? getpwnam(b->name) : NULL;
+
+	if (b->name[0] && !pw)
+		return draft_refuse(d, b, NULL, "[local %s]: this machine has no such user", b->name);
+	device->is_user = true;
+	device->is_everybody = !pw;
+	device->uid = pw ? pw->pw_uid : 0;
+	snprintf(device->name, sizeof(device->name), "local:%s", pw ? b->name : "*");
+	return add_device(d, b);
+}
+
+/* Of the sections of a kind, those whose machine reads no mail of its own: who gets what comes back. */
+static void take_owners(struct draft *d, enum draft_kind kind)
+{
+	struct relay_settings *r = &d->config->relay;
+
+	for (struct draft_block *b = draft_next(d, NULL, kind); b; b = draft_next(d, b, kind)) {
+		const struct trust_device *device = &b->device->device;
+
+		if (!device->owner[0])
+			continue;
+		slice_copy(slice_of(device->name), r->owners[r->owner_count].device, sizeof(r->owners[0].device));
+		slice_copy(slice_of(device->owner), r->owners[r->owner_count].address, sizeof(r->owners[0].address));
+		r->owner_count++;
+	}
+}
+
 static bool assemble_owners(struct draft *d)
 {
 	struct relay_settings *r = &d->config->relay;
-	struct draft_block *b;
-	unsigned count = 0;
+	unsigned count = d->config->device_count + d->config->user_count;
 
-	for (b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE))
-		count += b->device->owner[0] != '\0';
 	if (!count)
 		return true;
 	r->owners = calloc(count, sizeof(r->owners[0]));
 	if (!r->owners)
 		return fault_set(d->fault, STATUS_TEMPORARY, "out of memory");
-	for (b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE)) {
-		struct relay_owner *o = &r->owners[r->owner_count];
-
-		if (!b->device->owner[0])
-			continue;
-		slice_copy(slice_of(b->name), o->device, sizeof(o->device));
-		slice_copy(slice_of(b->device->owner), o->address, sizeof(o->address));
-		r->owner_count++;
-	}
+	take_owners(d, DRAFT_DEVICE);
+	take_owners(d, DRAFT_LOCAL);
 	return true;
 }
 
@@ -111,6 +138,9 @@ static bool assemble_hosts(struct draft *d)
 
 	for (b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE))
 		if (!assemble_device(d, b))
+			return false;
+	for (b = draft_next(d, NULL, DRAFT_LOCAL); b; b = draft_next(d, b, DRAFT_LOCAL))
+		if (!assemble_user(d, b))
 			return false;
 	for (b = draft_next(d, NULL, DRAFT_PEER); b; b = draft_next(d, b, DRAFT_PEER)) {
 		slice_copy(slice_of(b->name), b->peer->name, sizeof(b->peer->name));
@@ -141,7 +171,7 @@ static void notice_accounts(const struct draft *d)
 				     SLICE_ARGS(account_name(a)), trust_level_name(a->level),
 				     trust_level_name(d->config->policy.level));
 	}
-	if (!accounts_any_login(t) && !draft_next(d, NULL, DRAFT_DEVICE) && !draft_next(d, NULL, DRAFT_PEER))
+	if (!accounts_any_login(t) && !d->config->device_count && !d->config->peer_count && !d->config->user_count)
 		draft_notice(d, "%s: nobody can send: no account with a password, no device, no peer: sekimori passwd ADDRESS",
 			     d->config->accounts);
 	if (count > d->config->licences)
@@ -250,6 +280,7 @@ static bool assemble_listens(struct draft *d)
 {
 	struct draft_block *b = draft_next(d, NULL, DRAFT_LISTEN);
 
+	d->config->ingest.local = (struct ingest_listen){ .name = "local", .is_local = true, .tls = TLS_USE_NONE };
 	if (!b)
 		return draft_refuse(d, NULL, NULL,
 				    "nothing to listen on: write [listen submission] and below it address = 0.0.0.0:587");

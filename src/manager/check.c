@@ -123,6 +123,8 @@ static void print_trust(const struct config *c)
 	       level_words[c->policy.level], action_words[c->policy.action]);
 	printf("accounts: %zu in %s, %u can log in; %u devices, %u peers\n", count, c->accounts, logins,
 	       c->device_count, c->peer_count);
+	if (c->user_count)
+		printf("sendmail: programs of this machine send by %s; %u [local]\n", c->local, c->user_count);
 }
 
 static void print_stamp(const struct config *c)

@@ -201,6 +201,7 @@ static bool read_draft(struct draft *d)
 		require_keys(d, b);
 	d->config->device_count = count_of(d, DRAFT_DEVICE);
 	d->config->peer_count = count_of(d, DRAFT_PEER);
+	d->config->user_count = count_of(d, DRAFT_LOCAL);
 	return d->faults == 0;
 }
 

@@ -11,11 +11,13 @@
 
 #define CONTROL_PATH_MAX	108		/* octets: sun_path of Linux */
 #define CONTROL_DEFAULT		"/run/sekimori.sock"
+/* Known without the file, which ordinary users can't read; /var/run is there on OpenWrt as well. */
+#define LOCAL_DEFAULT		"/var/run/sekimori.mail"
 
 struct config {
 	char path[256];				/* of the file */
 	/* [server] */
-	char accounts[256], spool[256], control[CONTROL_PATH_MAX], user[33];
+	char accounts[256], spool[256], control[CONTROL_PATH_MAX], local[CONTROL_PATH_MAX], user[33];
 	uint64_t spool_size;			/* octets */
 	unsigned domain_count;
 	char domains[DOMAINS_MAX][DOMAIN_MAX + 1];	/* as written; what counts is in `trust` */
@@ -23,7 +25,7 @@ struct config {
 	char certificate[256], key[256];
 	bool tls_min_13;
 	struct trust_policy policy;		/* [trust], as given to `trust` */
-	unsigned device_count, peer_count;
+	unsigned device_count, peer_count, user_count;	/* of [device], [peer] and [local] */
 	char stamp_keys[256];			/* [stamp] key_file; empty: none */
 	struct keyring *keyring;		/* owned */
 	/* [log] */

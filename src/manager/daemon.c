@@ -22,6 +22,7 @@
 #include "manager/commands.h"
 #include "manager/config.h"
 #include "manager/control.h"
+#include "manager/local.h"
 #include "manager/rights.h"
 #include "manager/stats.h"
 #include "net/dial.h"
@@ -50,6 +51,7 @@ struct daemon {
 	struct ingest *ingest;
 	struct helper *resolver, *hasher, *flusher;
 	struct control *control;
+	int local;			/* the socket of sendmail(1), until ingest takes it; -1: none */
 	struct config *config;
 	struct config *retired;		/* replaced ones that somebody still uses */
 	struct watch signals;
@@ -89,6 +91,7 @@ static void tell_unchangeable(const struct config *old, const struct config *new
 		{ "spool", strcmp(old->spool, new->spool) != 0 },
 		{ "spool_size", old->spool_size != new->spool_size },
 		{ "control", strcmp(old->control, new->control) != 0 },
+		{ "local", strcmp(old->local, new->local) != 0 },
 		{ "user", strcmp(old->user, new->user) != 0 },
 		{ "max_sessions", old->ingest.max_sessions != new->ingest.max_sessions },
 	};
@@ -96,6 +99,8 @@ static void tell_unchangeable(const struct config *old, const struct config *new
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].changed)
 			log_line(SEVERITY_NOTICE, "[server] %s has changed: it takes a restart", rows[i].key);
+	if (!old->user_count && new->user_count)
+		log_line(SEVERITY_NOTICE, "[local] is new: programs of this machine can send after a restart");
 }
 
 static void retire(struct daemon *d, struct config *c)
@@ -404,6 +409,16 @@ static void make_audit_directory(const struct daemon *d)
 		rights_make_directory(directory, d->config->user, &ignored);
 }
 
+static bool take_local(struct daemon *d, struct fault *f)
+{
+	int fd = d->local;
+
+	d->local = -1;
+	if (fd < 0 || ingest_take_local(d->ingest, fd))
+		return true;
+	return fault_set(f, STATUS_TEMPORARY, "no room for %s", d->config->local);
+}
+
 static bool start(struct daemon *d, const char *path, struct fault *f)
 {
 	struct rlimit no_core = { 0, 0 };
@@ -422,7 +437,8 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!get_memory(d, f))
 		return false;
 	d->control = control_new(&d->house, d->config->control, f);
-	if (!d->control || !rights_make_directory(d->config->spool, d->config->user, f))
+	if (!d->control || !local_open(d->config, &d->local, f) ||
+	    !rights_make_directory(d->config->spool, d->config->user, f))
 		return false;
 	make_audit_directory(d);
 	if (!drop_rights(d, f))
@@ -431,7 +447,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!open_spool(d, f) || !build(d, f))
 		return false;
 	apply_audit(d, d->config);
-	return watch_signals(d, f) && apply(d, d->config, f) && watch_over(d, f);
+	return watch_signals(d, f) && apply(d, d->config, f) && take_local(d, f) && watch_over(d, f);
 }
 
 static void serve(struct daemon *d)
@@ -461,6 +477,10 @@ static void tear_down(struct daemon *d)
 	trail_open(NULL, NULL);
 	audit_end(d->audit);
 	control_free(d->control);
+	if (d->ingest)
+		local_remove(d->config);
+	if (d->local >= 0)
+		close(d->local);
 	helper_stop(d->resolver);
 	helper_stop(d->hasher);
 	helper_stop(d->flusher);
@@ -516,7 +536,7 @@ static void tell_ready(int told)
 static int run(const char *path, int told)
 {
 	struct fault f = { .text = "", .status = STATUS_TEMPORARY };
-	struct daemon d = { .foreground = told < 0 };
+	struct daemon d = { .foreground = told < 0, .local = -1 };
 	int error = told < 0 ? -1 : detach(), status = STATUS_OK;
 
 	if (start(&d, path, &f)) {

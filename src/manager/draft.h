@@ -14,7 +14,7 @@
 enum draft_kind {
 	DRAFT_SERVER, DRAFT_TLS, DRAFT_TRUST, DRAFT_STAMP, DRAFT_RETURN, DRAFT_QUEUE, DRAFT_LIMITS, DRAFT_LOG, DRAFT_MANAGER,
 	DRAFT_SINGLES,			/* those above come once, and fill struct config itself */
-	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_PEER, DRAFT_ALIAS,
+	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_LOCAL, DRAFT_PEER, DRAFT_ALIAS,
 	DRAFT_KINDS
 };
 
@@ -37,7 +37,7 @@ struct draft_listen {
 
 struct draft_device {
 	struct trust_device device;
-	char sender[ADDRESS_MAX + 1], owner[ADDRESS_MAX + 1];
+	char sender[ADDRESS_MAX + 1];
 };
 
 enum draft_credentials { CREDENTIALS_STORED, CREDENTIALS_SENDER, CREDENTIALS_CLIENT };
@@ -62,7 +62,7 @@ struct draft_block {			/* one section of the file */
 	unsigned lines[DRAFT_KEYS_MAX];	/* of each row of its table; 0: not in the file */
 	union {
 		struct draft_listen *listen;
-		struct draft_device *device;
+		struct draft_device *device;	/* and of [local] */
 		struct trust_peer *peer;
 		struct draft_relay *relay;
 		void *memory;		/* owned but of the singles */

@@ -200,6 +200,7 @@ static const struct setting_row server_rows[] = {
 	{ "spool", "/var/spool/sekimori", KIND_TEXT, 0, FIELD(struct config, spool) },
 	{ "spool_size", "64M", KIND_SIZE, 0, FIELD(struct config, spool_size), .min = 4 * MIB, .max = 16 * GIB },
 	{ "control", CONTROL_DEFAULT, KIND_TEXT, 0, FIELD(struct config, control) },
+	{ "local", LOCAL_DEFAULT, KIND_TEXT, SETTING_OF(CONFIG_SENDMAIL), FIELD(struct config, local) },
 	{ "user", "sekimori", KIND_TEXT, 0, FIELD(struct config, user), .check = check_user },
 	{ "enhanced_codes", "yes", KIND_WORD, 0, FIELD(struct config, ingest.enhanced_codes), .words = yes_no },
 	{ "max_sessions", "200", KIND_NUMBER, 0, FIELD(struct config, ingest.max_sessions), .min = 1, .max = 10000 },
@@ -246,9 +247,17 @@ static const struct setting_row stamp_rows[] = {
 static const struct setting_row device_rows[] = {
 	{ "ip", NULL, KIND_NETWORKS, SETTING_REQUIRED, FIELD(struct draft_device, device.from), .min = 1 },
 	{ "sender", NULL, KIND_TEXT, SETTING_REQUIRED, FIELD(struct draft_device, sender), .check = check_address },
-	{ "owner", "", KIND_TEXT, 0, FIELD(struct draft_device, owner), .check = check_address },
+	{ "owner", "", KIND_TEXT, 0, FIELD(struct draft_device, device.owner), .check = check_address },
 	{ "recipients", "any", KIND_WORD, 0, FIELD(struct draft_device, device.local_only), .words = recipients },
 	{ "rewrite_from", "no", KIND_WORD, 0, FIELD(struct draft_device, device.rewrite_from), .words = yes_no },
+	{ .key = NULL }
+};
+
+static const struct setting_row local_rows[] = {
+	{ "sender", NULL, KIND_TEXT, SETTING_REQUIRED | SETTING_OF(CONFIG_SENDMAIL), FIELD(struct draft_device, sender), .check = check_address },
+	{ "owner", "", KIND_TEXT, 0, FIELD(struct draft_device, device.owner), .check = check_address },
+	{ "recipients", "any", KIND_WORD, 0, FIELD(struct draft_device, device.local_only), .words = recipients },
+	{ "rewrite_from", "yes", KIND_WORD, 0, FIELD(struct draft_device, device.rewrite_from), .words = yes_no },
 	{ .key = NULL }
 };
 
@@ -368,6 +377,7 @@ const struct draft_section draft_sections[DRAFT_KINDS] = {
 	[DRAFT_RELAY] = { SLICE("relay"), relay_rows, NAME_MAYBE, ROUTES_MAX, sizeof(struct draft_relay) },
 	[DRAFT_LISTEN] = { SLICE("listen"), listen_rows, NAME_MUST, LISTENERS_MAX, sizeof(struct draft_listen) },
 	[DRAFT_DEVICE] = { SLICE("device"), device_rows, NAME_MUST, ACCOUNTS_MAX, sizeof(struct draft_device) },
+	[DRAFT_LOCAL] = { SLICE("local"), local_rows, NAME_MAYBE, 64, sizeof(struct draft_device) },
 	[DRAFT_PEER] = { SLICE("peer"), peer_rows, NAME_MUST, NETWORKS_MAX, sizeof(struct trust_peer) },
 	[DRAFT_ALIAS] = { SLICE("alias"), NULL, NAME_NONE, 1, 0 },
 };

@@ -210,6 +210,17 @@ int listener_open_unix(const char *path, struct fault *f)
 	return -1;
 }
 
+bool listener_peer_user(int fd, uint32_t *uid)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) || who.uid == (uid_t)-1)
+		return false;
+	*uid = who.uid;
+	return true;
+}
+
 /* Linux hands errors of the new connection to accept (accept(2)); they are not the listener's. */
 static bool is_spoilt(int error)
 {

@@ -19,6 +19,8 @@ bool listener_parse(struct slice text, struct sockaddr_storage *out, socklen_t *
 int listener_open(const struct sockaddr_storage *address, socklen_t len, struct fault *f);
 /* A UNIX stream socket with mode 0660; a stale one that nobody listens on is replaced, a live one is a fault. */
 int listener_open_unix(const char *path, struct fault *f);
+/* The user at the other end of a UNIX socket, as the kernel knows it. */
+bool listener_peer_user(int fd, uint32_t *uid);
 /* The next connection: fd (non-blocking, CLOEXEC, TCP_NODELAY for TCP) or -errno (-EAGAIN: none left). */
 int listener_accept(int fd, struct sockaddr_storage *peer);
 /* "192.0.2.1", and the port apart; mapped IPv4 shown as IPv4. `out` at least 46 octets. */

@@ -177,6 +177,8 @@ static void put_extensions(const struct smtp_server *s, struct buffer *lines)
 		buffer_put_text(lines, "STARTTLS\n");
 	if (s->settings->enhanced_codes)
 		buffer_put_text(lines, "ENHANCEDSTATUSCODES\n");
+	if (s->settings->sender.len)
+		buffer_putf(lines, "XSENDER %.*s %.*s\n", SLICE_ARGS(s->settings->sender), SLICE_ARGS(s->settings->mailbox));
 	if (usable_mechanisms(s)) {
 		buffer_put_text(lines, "AUTH");
 		sasl_put_names(lines, usable_mechanisms(s));

@@ -74,6 +74,7 @@ struct smtp_server_settings {
 	unsigned mechanisms;		/* enum smtp_mechanism: what our accounts can do */
 	bool plaintext_auth;		/* this client may use PLAIN and LOGIN (and CRAM-MD5) without TLS (R62) */
 	bool auth_required;		/* MAIL is 530 before AUTH; false for devices and peers */
+	struct slice sender, mailbox;	/* of a client on this machine: its address, and where mail to local names goes; empty */
 	unsigned auth_failures;		/* refused logins until 421 */
 	uint64_t max_message_size;	/* octets; MAIL SIZE= above is 552 */
 };

@@ -53,7 +53,7 @@ const struct trust_alias *table_alias(const struct trust *t, const struct addres
 
 const struct trust_device *table_device(const struct trust *t, const struct address_key *sender)
 {
-	const struct trust_device *const *d = search(sender, t->by_sender, t->device_count,
+	const struct trust_device *const *d = search(sender, t->by_sender, t->sender_count,
 						     sizeof(t->by_sender[0]), device_order);
 
 	return d ? *d : NULL;
@@ -127,6 +127,19 @@ void trust_by_address(const struct trust *t, const struct ip_address *client, st
 	p->kind = h->device ? PRINCIPAL_DEVICE : PRINCIPAL_PEER;
 	p->device = h->device;
 	p->peer = h->peer;
+}
+
+void trust_by_user(const struct trust *t, uint32_t uid, struct principal *p)
+{
+	const struct trust_device *found = NULL;
+
+	for (unsigned i = 0; i < t->device_count; i++) {
+		const struct trust_device *d = &t->devices[i].device;
+
+		if (d->is_user && (d->is_everybody ? !found : d->uid == uid))
+			found = d;
+	}
+	*p = (struct principal){ .kind = found ? PRINCIPAL_DEVICE : PRINCIPAL_NOBODY, .device = found };
 }
 
 struct slice principal_name(const struct principal *p)

@@ -32,11 +32,25 @@ static bool check_device(const struct trust *t, const struct trust_device_row *r
 
 	if (!is_ours(t, sender, row->place, f))
 		return false;
-	if (a && account_can_login(a))
+	/* The kernel says who a user of this machine is: that is no weaker than a password. */
+	if (a && account_can_login(a) && !row->device.is_user)
 		return fault_at(f, row->place.file, row->place.line,
 				"[device %s] sender %.*s is an account with a password",
 				row->device.name, ADDRESS_ARGS(*sender));
 	return true;
+}
+
+static bool is_user_before(const struct trust *t, unsigned n)
+{
+	const struct trust_device *d = &t->devices[n].device;
+
+	for (unsigned i = 0; d->is_user && i < n; i++) {
+		const struct trust_device *other = &t->devices[i].device;
+
+		if (other->is_user && other->is_everybody == d->is_everybody && other->uid == d->uid)
+			return true;
+	}
+	return false;
 }
 
 static bool seal_devices(struct trust *t, struct fault *f)
@@ -47,14 +61,18 @@ static bool seal_devices(struct trust *t, struct fault *f)
 	for (unsigned i = 0; i < t->device_count; i++)
 		if (!check_device(t, &t->devices[i], f))
 			return false;
+	for (unsigned i = 0; i < t->device_count; i++)
+		if (is_user_before(t, i))
+			return fault_at(f, t->devices[i].place.file, t->devices[i].place.line, "[local] names a user twice");
 	if (t->device_count == 0)
 		return true;
 	t->by_sender = calloc(t->device_count, sizeof(t->by_sender[0]));
 	if (!t->by_sender)
 		return table_no_memory(f);
 	for (unsigned i = 0; i < t->device_count; i++)
-		t->by_sender[i] = &t->devices[i].device;
-	qsort(t->by_sender, t->device_count, sizeof(t->by_sender[0]), compare_senders);
+		if (!t->devices[i].device.is_user)
+			t->by_sender[t->sender_count++] = &t->devices[i].device;
+	qsort(t->by_sender, t->sender_count, sizeof(t->by_sender[0]), compare_senders);
 	return true;
 }
 

@@ -51,7 +51,8 @@ struct trust {
 	struct trust_device_row *devices;
 	struct trust_peer_row *peers;
 	const struct trust_account **by_key, **by_login;	/* by_login: those with login= */
-	const struct trust_device **by_sender;		/* sorted by sender */
+	unsigned sender_count;
+	const struct trust_device **by_sender;		/* sorted by sender; without users of this machine, who may share an account's */
 	struct trust_host *hosts;			/* sorted by network */
 	bool any_login, all_cram;
 };

@@ -255,10 +255,10 @@ bool trust_add_device(struct trust *t, const struct trust_device *d, const char 
 	struct trust_device_row *rows;
 	struct address_key key;
 
-	if (!check_networks(&d->from, row.place, f))
+	if (!d->is_user && !check_networks(&d->from, row.place, f))
 		return false;
 	if (!table_address(slice_bytes(d->sender.text, d->sender.len), &key))
-		return fault_at(f, file, line, "[device %s] sender is not an address", d->name);
+		return fault_at(f, file, line, "[%s %s] sender is not an address", d->is_user ? "local" : "device", d->name);
 	if (t->device_count == ACCOUNTS_MAX)
 		return fault_at(f, file, line, "more than %d devices", ACCOUNTS_MAX);
 	rows = table_room(t->devices, t->device_count, sizeof(*rows));

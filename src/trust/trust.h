@@ -42,6 +42,10 @@ struct trust_device {
 	char address[ADDRESS_MAX + 1];	/* the sender, as written */
 	bool local_only;	/* recipients = local */
 	bool rewrite_from;
+	/* A user of this machine ([local], [local USER]), known by its number and not by an address; `from` is empty then. */
+	bool is_user, is_everybody;
+	uint32_t uid;
+	char owner[ADDRESS_MAX + 1];	/* who gets what comes back; empty: the sender */
 };
 
 struct trust_peer {
@@ -102,6 +106,8 @@ struct principal {
 };
 /* By address only; the longest prefix wins (R15). PRINCIPAL_NOBODY when none matches. */
 void trust_by_address(const struct trust *t, const struct ip_address *client, struct principal *p);
+/* A user of this machine: the one's own [local USER], else [local]. PRINCIPAL_NOBODY when there is neither. */
+void trust_by_user(const struct trust *t, uint32_t uid, struct principal *p);
 /*
  * Name for log and Received: the account's address, the device's or peer's name; empty for
  * nobody.
