@@ -346,6 +346,19 @@ static bool build(struct daemon *d, struct fault *f)
 	return d->house.relay ? true : fault_set(f, STATUS_TEMPORARY, "out of memory");
 }
 
+/* getrandom(2) that doesn't wait makes nobody gather anything; a read of this makes the kernel try for a moment (since 5.18). */
+static void stir_randomness(void)
+{
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	char octet;
+
+	if (fd < 0)
+		return;
+	if (read(fd, &octet, 1) < 0)
+		log_line(SEVERITY_WARNING, "/dev/urandom: %s", strerror(errno));
+	close(fd);
+}
+
 /* Right after power-on the kernel's generator may not be ready; on a router that takes seconds. */
 static bool start_tls(struct fault *f)
 {
@@ -354,6 +367,7 @@ static bool start_tls(struct fault *f)
 	if (result == -EAGAIN)
 		log_line(SEVERITY_NOTICE, "waiting for the kernel's random numbers");
 	for (unsigned i = 0; result == -EAGAIN && i < RANDOM_TRIES; i++) {
+		stir_randomness();
 		poll(NULL, 0, RANDOM_WAIT_MS);
 		result = tls_start();
 	}

@@ -17,6 +17,7 @@ import pytest
 import upstream
 from test_c_clock import with_clock
 
+SHIM = pathlib.Path(__file__).with_name("random_shim.c")
 LOOP = """
 cd "$1" && shift
 while :; do
@@ -303,6 +304,25 @@ def test_no_logger_yet(gate, sink, as_root, tmp_path):
             came.append(logger.recv(4096))
     assert b" log lost=" in came[0], came
     assert any(b"message id=" in line for line in came)
+
+
+def test_no_random_numbers_yet(gate, sink, tmp_path):
+    """Right after power-on: it waits, says so once, and goes on."""
+    library, file = tmp_path / "random.so", tmp_path / "away"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM)], check=True)
+    file.touch()
+    gate.prefix = ["env", f"LD_PRELOAD={library}", f"SHIM_RANDOM={file}",
+                   "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"]
+    gate.launch()
+    gate.wait_log("waiting for the kernel's random numbers")
+    assert gate.process.poll() is None and " serves, " not in gate.log()
+    file.unlink()
+    gate.wait_log(" serves, ")
+    gate.prefix = []
+    assert gate.log().count("random numbers") == 1
+    with gate.login() as t:
+        assert t.mail().code == 250
+    sink.wait(1)
 
 
 # The clock
