@@ -256,7 +256,7 @@ def test_dmz_1(gate, land, peers, certs, closing):
     sink.wait(2)
     assert sorted(m.to[0] for m in sink.mails) == ["friend@example.net", U2]
     assert re.search(r"client=unknown\[192\.168\.100\.5\], sasl_method", mailserver.log())
-    assert re.search(r"=192\.168\.0\.10\b", gate.log())
+    assert "192.168.0.10" in gate.log(), gate.log()
     told = probed(gate, place)
     assert "though the login is another's" in told
     stop(gate, place)
