@@ -127,9 +127,9 @@ struct tls *tls_new(struct tls_context *c, int fd, const char *name)
 	tls_context_hold(c);
 	t->context = c;
 	t->fd = fd;
-	t->only_12 = c->only_12;
+	t->only_12 = tls_context_is_12(c);
 	mbedtls_ssl_init(&t->ssl);
-	if (mbedtls_ssl_setup(&t->ssl, c->only_12 ? &c->conf_12 : &c->conf) != 0 ||
+	if (mbedtls_ssl_setup(&t->ssl, t->only_12 ? &c->conf_12 : &c->conf) != 0 ||
 	    (name && !set_name(t, name))) {
 		tls_free(t);
 		return NULL;
@@ -232,6 +232,7 @@ static int end_handshake(struct tls *t, int code)
 	}
 	if (t->offered)
 		tls_forget_session(t);
+	t->wants_anew = t->offered;
 	t->wants_12 = t->is_client && !t->only_12 && !t->context->min_13 && is_false_alarm(code);
 	return fail(t, code);
 }
@@ -326,9 +327,11 @@ void tls_show(struct tls *t, struct tls_shown *out)
 	t->shown = out;
 }
 
-bool tls_wants_12_retry(const struct tls *t)
+bool tls_prepare_retry(const struct tls *t)
 {
-	return t->wants_12;
+	if (t->wants_12)
+		tls_context_only_12(t->context);
+	return t->wants_12 || t->wants_anew;
 }
 
 bool tls_resumed(const struct tls *t)

@@ -60,7 +60,8 @@ struct tls_context *tls_mutual_new(const char *certificate, const char *key, con
 struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct fault *f);
 /*
  * From the next tls_new on, TLS 1.2 at most (no change with min_13): mbedTLS 3.6.6 as Debian 13 has it can't talk to a TLS
- * 1.2 server with an RSA certificate while it offers 1.3 as well; see tls_wants_12_retry.
+ * 1.2 server with an RSA certificate while it offers 1.3 as well; see tls_prepare_retry. For an
+ * hour: an alert that anybody can send shall not keep us from 1.3 for ever.
  */
 void tls_context_only_12(struct tls_context *c);
 /* Wall time at which our own certificate, the first of its file, ends; INT64_MAX without one. */
@@ -99,8 +100,13 @@ bool tls_peer_digest(const struct tls *t, uint8_t out[DIGEST_SHA256_SIZE]);
 bool tls_peer_is(const struct tls *t, const char *name);
 /* Why it failed, for a person: "certificate is for mail.example, not smtp.example"; empty when it did not. */
 const char *tls_error(const struct tls *t);
-/* True when the handshake failed as that of 3.6.6 does: tls_context_only_12, and once again to the same host. */
-bool tls_wants_12_retry(const struct tls *t);
+/* At most so many handshakes more with one host, without a pause: see tls_prepare_retry. */
+#define TLS_RETRIES_MAX	2
+/*
+ * After a client's handshake that failed: true when another one may go otherwise, at once and to the same host. A session that was offered
+ * did no good, and is forgotten; or it failed as that of 3.6.6 does, and tls_context_only_12 has been called.
+ */
+bool tls_prepare_retry(const struct tls *t);
 /* True when the failure may go away by itself with the clock ("not yet valid" before NTP). */
 bool tls_error_is_clock(const struct tls *t);
 #else
@@ -231,7 +237,8 @@ static inline const char *tls_error(const struct tls *t)
 	return "";
 }
 
-static inline bool tls_wants_12_retry(const struct tls *t)
+#define TLS_RETRIES_MAX	0
+static inline bool tls_prepare_retry(const struct tls *t)
 {
 	(void)t;
 	return false;

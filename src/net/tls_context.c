@@ -12,6 +12,7 @@
 #include <mbedtls/error.h>
 #include <mbedtls/ssl_ciphersuites.h>
 
+#include "base/clock.h"
 #include "base/secret.h"
 
 #define TICKET_LIFETIME	14400	/* s: tickets and the keys behind them; who steals a key reads no more than two of these */
@@ -464,12 +465,18 @@ struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct 
 	return NULL;
 }
 
+bool tls_context_is_12(const struct tls_context *c)
+{
+	return clock_monotonic() < c->only_12_until;
+}
+
 void tls_context_only_12(struct tls_context *c)
 {
-	if (c->min_13 || c->only_12)
+	if (c->min_13)
 		return;
-	c->only_12 = true;
-	tls_forget_sessions(c);		/* of 1.3 */
+	if (!tls_context_is_12(c))
+		tls_forget_sessions(c);		/* of 1.3 */
+	c->only_12_until = clock_monotonic() + TLS_ONLY_12_MS;
 }
 
 void tls_context_hold(struct tls_context *c)

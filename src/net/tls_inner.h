@@ -22,6 +22,7 @@
 #define MBEDTLS_PRIVATE(member) member
 #endif
 
+#define TLS_ONLY_12_MS	(60 * 60 * 1000)	/* then 1.3 is offered again: a failed handshake more an hour is little */
 #define TLS_ERROR_MAX	160	/* octets of mbedtls_strerror */
 
 /* A session of a server that was verified under the rules of its context, which never change. */
@@ -36,7 +37,7 @@ struct tls_saved {
 struct tls_context {
 	unsigned holders;
 	bool min_13;
-	bool only_12;				/* new connections take conf_12 */
+	int64_t only_12_until;			/* monotonic ms: new connections take conf_12 */
 	bool pinned;
 	uint8_t pin[DIGEST_SHA256_SIZE];
 	mbedtls_ssl_config conf;
@@ -60,7 +61,7 @@ struct tls {
 	bool verified;				/* and was found good; or the session that was resumed had been */
 	bool resumed, done;			/* done: the handshake */
 	bool failed, closed;
-	bool wants_12;
+	bool wants_12, wants_anew;		/* another handshake may go otherwise: by conf_12, without the session offered */
 	bool heard, foreign;			/* the first octet came; it was not TLS */
 	uint32_t flags;				/* MBEDTLS_X509_BADCERT_… of the whole chain */
 	mbedtls_x509_time valid_to;		/* of the peer's certificate, once verified */
@@ -75,6 +76,8 @@ struct tls {
 
 /* Wall, s. */
 int64_t tls_wall_of(const mbedtls_x509_time *t);
+
+bool tls_context_is_12(const struct tls_context *c);
 
 /* tls_reason.c */
 

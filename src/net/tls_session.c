@@ -67,7 +67,7 @@ void tls_save_session(struct tls *t)
 	struct tls_saved *row = find(t->context, t->name);
 	int64_t saved_at = clock_wall();
 
-	if (!t->verified || t->failed || t->only_12 != t->context->only_12)
+	if (!t->verified || t->failed || t->only_12 != tls_context_is_12(t->context))
 		return;
 	/* The life of what was verified once isn't prolonged by resuming it. */
 	if (t->resumed && !row)

@@ -157,7 +157,7 @@ static void host_failed(struct courier *c, const char *words)
 	if (!c->was_ready && !is_bound(c) && c->host + 1u < route_of(c)->host_count) {
 		log_line(SEVERITY_WARNING, "relay %s: %s; trying the next host", route_name(route_of(c)), text);
 		c->host++;
-		c->tls_12 = false;
+		c->shakes = 0;
 		c->address[0] = '\0';
 		if (dial(c))
 			return;
@@ -698,12 +698,11 @@ static const char *lost_words(const struct courier *c)
 	return stream_error(&c->stream)[0] ? stream_error(&c->stream) : "connection closed";
 }
 
-static bool retry_with_tls_12(struct courier *c)
+static bool shake_again(struct courier *c)
 {
-	if (c->tls_12 || !c->stream.tls || !tls_wants_12_retry(c->stream.tls))
+	if (c->shakes == TLS_RETRIES_MAX || !c->stream.tls || !tls_prepare_retry(c->stream.tls))
 		return false;
-	c->tls_12 = true;
-	tls_context_only_12(route_of(c)->context);
+	c->shakes++;
 	stream_close(&c->stream);
 	return dial(c);
 }
@@ -714,7 +713,7 @@ static void look_for_end(struct courier *c)
 	    (c->stream.state != STREAM_FAILED && c->stream.state != STREAM_ENDED))
 		return;
 	if (c->stage == COURIER_SHAKING) {
-		if (!retry_with_tls_12(c))
+		if (!shake_again(c))
 			host_failed(c, lost_words(c));
 	} else if (!c->attempt && (c->stage == COURIER_IDLE || c->stage == COURIER_LEAVING)) {
 		c->watch.dead = true;

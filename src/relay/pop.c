@@ -35,7 +35,7 @@ struct pop {
 	unsigned users;			/* it is freed when there are none and it has left the loop */
 	bool reaped;
 	uint8_t stage;			/* enum stage */
-	bool tls_12;			/* TLS 1.2 at most has been tried: see net/tls.h on -0x6600 */
+	uint8_t shakes;			/* handshakes that were tried again at once: tls_prepare_retry */
 	bool starved;
 	bool shut;			/* the last login doesn't open the door */
 	bool wants_fresh, fresh;	/* the next one is, or the last one was, made because of a denial */
@@ -169,7 +169,7 @@ static bool dial(struct pop *p)
 
 static void start(struct pop *p)
 {
-	p->tls_12 = false;
+	p->shakes = 0;
 	p->opened = false;
 	p->give_up = now(p) + SESSION_MS;
 	if (p->held_until <= now(p) && dial(p))
@@ -374,12 +374,11 @@ static bool has_shaken(const struct pop *p)
 	return p->stage == POP_SHAKING && p->stream.state == STREAM_OPEN;
 }
 
-static bool retry_with_tls_12(struct pop *p)
+static bool shake_again(struct pop *p)
 {
-	if (p->tls_12 || !p->stream.tls || !tls_wants_12_retry(p->stream.tls))
+	if (p->shakes == TLS_RETRIES_MAX || !p->stream.tls || !tls_prepare_retry(p->stream.tls))
 		return false;
-	p->tls_12 = true;
-	tls_context_only_12(pop_of(p)->context);
+	p->shakes++;
 	stream_close(&p->stream);
 	return dial(p);
 }
@@ -395,7 +394,7 @@ static void look_for_end(struct pop *p)
 	slice_copy(slice_first(slice_of(error[0] ? error : "connection closed"), sizeof(words) - 1), words, sizeof(words));
 	if (p->stage == POP_TALKING)
 		session_ended(p, words);
-	else if (!retry_with_tls_12(p))
+	else if (!shake_again(p))
 		fail(p, words);
 }
 

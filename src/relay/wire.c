@@ -224,10 +224,9 @@ static void end_handshake(struct wire *w)
 
 static bool shake_again(struct wire *w)
 {
-	if (w->retries || !w->stream.tls || !tls_wants_12_retry(w->stream.tls))
+	if (w->retries == TLS_RETRIES_MAX || !w->stream.tls || !tls_prepare_retry(w->stream.tls))
 		return false;
 	w->retries++;
-	tls_context_only_12(w->end.context);
 	stream_close(&w->stream);
 	return dial(w);
 }
