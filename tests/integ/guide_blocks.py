@@ -4,11 +4,13 @@ The guide's blocks. What stands behind the language of a block says what a test 
     sh                  run, must end with status 0; `status=N`: with N; `input=TEXT`: its standard input (\\n for further lines);
                         `wait`: tried again until it does; `with=4.1`: the configuration of that section is put back before;
                         `on=ADDRESS`: its mail comes from there; `mail`: a mail that has arrived is in mail.eml before;
+                        `restart`: the gate is started again before;
                         `queued=ID`: that id stands for a mail that waits in the queue
     sh not-run: WHY     not run; counted, with the reason
     output              lines that the block before must have said; `...` is anything
     ini PATH            a complete file: written there and checked
     ini add             added to /etc/sekimori.ini
+    ini check           a complete file of another machine: checked
     ini part            sections that take the place of those in 4.1: checked only
     smtp                a dialogue: `$ telnet HOST PORT`, then C: and S: lines
     text                nothing to run
@@ -20,7 +22,7 @@ import re
 
 DOC = pathlib.Path(__file__).resolve().parents[2] / "rootfs/usr/share/doc/sekimori"
 WORDS = ("status", "input", "with", "on", "queued")
-FLAGS = ("wait", "mail")
+FLAGS = ("wait", "mail", "restart")
 
 
 @dataclasses.dataclass

@@ -27,6 +27,7 @@ INI = pathlib.Path("/etc/sekimori.ini")
 BOUND = 60  # s; of each block
 OWN = ("/run", "/root", "/var/spool", "/var/log", "/usr/local")
 NODES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
+STOP = "kill $(pidof sekimori) && while pidof sekimori; do sleep 0.1; done"
 PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -158,9 +159,9 @@ class Room:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             content = {"accounts": "", "key_file": "k1:" + 32 * "x" + "\n"}.get(key, "secret\n")
-            if key in ("certificate", "tls_certificate", "tls_ca"):
+            if key.endswith(("certificate", "_ca")):
                 content = (self.certs / "world.pem").read_text()
-            elif key in ("key", "tls_key"):
+            elif key.endswith("key"):
                 content = (self.certs / "world.key").read_text()
             path.write_text(content)
             path.chmod(0o755 if key == "token_command" else 0o600)
@@ -176,9 +177,9 @@ class Room:
                 file.unlink()
 
     def ini(self, block):
-        if block.info == "part":
+        if block.info in ("part", "check"):
             part = pathlib.Path("/root/part.ini")
-            part.write_text(merge(self.files["4.1"], block.text))
+            part.write_text(block.text if block.info == "check" else merge(self.files["4.1"], block.text))
             self.check(part)
         elif block.info == "add":
             INI.write_text(INI.read_text() + "\n" + block.text)
@@ -198,6 +199,8 @@ class Room:
             self.put_back(options["with"])
         if "on" in options:
             script = script.replace("swaks ", self.world.prefix(options["on"]))
+        if "restart" in options:
+            self.must(STOP + " && sekimori run")
         if "mail" in options:
             self.arrived()
         if "queued" in options:
@@ -278,7 +281,7 @@ def main(work, binary, certs):
                 result["error"] = f"{type(e).__name__}: {e}"
         result["said"] = room.said[-3000:]
         results.append(result)
-    room.must("kill $(pidof sekimori) && while pidof sekimori; do sleep 0.1; done")
+    room.must(STOP)
     report = {"blocks": results, "log": pathlib.Path("/var/log/mail.log").read_text(),
               "sanitizer": [file.read_text() for file in pathlib.Path("/var/log/sanitizer").iterdir()]}
     (work / "results.json").write_text(json.dumps(report))
