@@ -80,6 +80,7 @@
 #define RESOLVED_MAX		8	/* addresses kept of one name */
 
 /* Logs and errors */
+#define ALARMS_MAX		64	/* causes of alarms that are known at a time, some 430 octets each; beyond, the oldest are forgotten */
 #define LOG_LINE_MAX		1000	/* octets: OpenWrt's logd cuts at 1024 with its own prefix */
 #define LOG_VALUE_MAX		128	/* octets of one value from outside in a log line, before quoting */
 #define LOG_REASON_MAX		320	/* octets of a reason in our own words, with some of a peer in it */

@@ -1,6 +1,8 @@
 #include "ingest/audit.h"
 
-#include "base/log.h"
+#include <stdio.h>
+
+#include "base/alarm.h"
 #include "base/trail.h"
 #include "ingest/evidence.h"
 #include "trust/accounts.h"
@@ -84,8 +86,23 @@ void audit_login(const struct session *s, enum reply reply, bool locked)
 	log_record(reply == REPLY_AUTH_OK ? SEVERITY_INFO : SEVERITY_NOTICE, &r);
 }
 
+/* For those who shut clients out of the network by what they read: nothing in this line comes from outside but the address. */
+static void audit_ban(const struct session *s, enum lockout_scope scope)
+{
+	char ip[CLIENT_TEXT_MAX];
+	struct record r;
+
+	record_start(&r, "ban");
+	record_word(&r, "scope", lockout_scope_name(scope));
+	record_number(&r, "for", s->settings->lockout.time / 1000);
+	ip_text(&s->client, ip, sizeof(ip));
+	record_word(&r, "ip", ip);
+	log_record(SEVERITY_NOTICE, &r);
+}
+
 void audit_lockout(const struct session *s, enum lockout_scope scope)
 {
+	char words[ALARM_WORDS_MAX + 1];
 	struct record r;
 
 	record_start(&r, "lockout");
@@ -94,7 +111,10 @@ void audit_lockout(const struct session *s, enum lockout_scope scope)
 	record_word(&r, "alarm", "lockout");
 	record_who(&r, s);
 	record_text(&r, "login", slice_of(s->login));
-	log_record(SEVERITY_WARNING, &r);
+	snprintf(words, sizeof(words), "%s is locked out for %s", s->client_text,
+		 scope == LOCKOUT_PAIR ? "an account" : "all accounts");
+	log_record(alarm_raise_for(ALARM_LOCKOUT, SLICE_OF(""), slice_of(words), loop_now(s->house->loop), s->settings->lockout.time), &r);
+	audit_ban(s, scope);
 }
 
 /* Of a message that is accepted each recipient has a delivery line; of one that is refused, this one (R18). */

@@ -323,11 +323,19 @@ static bool assemble_stamp(struct draft *d)
 	return good;
 }
 
+static bool assemble_alarms(struct draft *d)
+{
+	if (d->config->alarm_to[0] && !d->config->relay.return_from[0])
+		return draft_refuse(d, &d->singles[DRAFT_MANAGER], "alarm_to",
+				    "alarm_to needs an address that such mail comes from: write from = … in [return]");
+	return true;
+}
+
 bool draft_assemble(struct draft *d)
 {
 	if (!assemble_names(d) || !assemble_stamp(d) || !assemble_trust(d))
 		return false;
 	if (!d->accounts)
 		return true;
-	return assemble_listens(d) && draft_assemble_relay(d);
+	return assemble_alarms(d) && assemble_listens(d) && draft_assemble_relay(d);
 }

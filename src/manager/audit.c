@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -68,7 +69,7 @@ static void alarm_once(struct audit *a, const char *what, int error)
 	record_word(&r, "alarm", "audit");
 	record_text(&r, "file", slice_of(a->path));
 	record_reason(&r, "error", slice_of(a->error));
-	log_record(SEVERITY_ERR, &r);
+	log_record(alarm_raise(ALARM_AUDIT, SLICE_OF(""), slice_of(a->error), loop_now(a->loop)), &r);
 }
 
 /* Records are lost until RETRY_MS have passed. False, for callers to return. */
@@ -320,6 +321,7 @@ void audit_put(struct audit *a, int64_t wall, struct slice record)
 		result = put_line(a, wall, 0, record);
 		if (!result && a->size < a->rotate_at)
 			a->error[0] = '\0';
+			alarm_end(ALARM_AUDIT, SLICE_OF(""), loop_now(a->loop));
 		if (!result)
 			return;
 		fail(a, "write", -result);

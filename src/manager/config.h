@@ -31,6 +31,9 @@ struct config {
 	/* [log] */
 	int log_facility, log_severity;
 	int64_t stats_interval;			/* ms; 0: never */
+	/* alarms */
+	int64_t alarm_age;			/* ms; 0: never */
+	char alarm_to[ADDRESS_MAX + 1];		/* empty: nobody */
 	/* [manager] */
 	char role[16], audit[256];
 	unsigned licences, audit_keep;

@@ -188,6 +188,7 @@ static void begin_shutdown(struct daemon *d)
 	log_line(SEVERITY_NOTICE, "stopping");
 	d->closing = loop_now(d->house.loop) + SHUTDOWN_MS;
 	ingest_shutdown(d->ingest);
+	alarms_stop(&d->alarms);
 	relay_shutdown(d->house.relay);
 }
 
@@ -402,7 +403,7 @@ static void keep_memory_lean(void)
 
 static bool watch_over(struct daemon *d, struct fault *f)
 {
-	if (alarms_start(&d->alarms, d->house.loop, &d->config) &&
+	if (alarms_start(&d->alarms, &d->house, &d->config) &&
 	    stats_start(&d->stats, d->house.loop, d->ingest, d->house.relay, d->house.spool, &d->config))
 		return true;
 	return fault_set(f, STATUS_TEMPORARY, "no room to watch over the gate");

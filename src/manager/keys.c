@@ -324,6 +324,7 @@ static const struct setting_row queue_rows[] = {
 	{ "retry", "1m, 5m, 15m, 30m, 1h", KIND_TIMES, 0, FIELDS(struct config, relay.retry, relay.retry_count),
 	  .min = SECOND, .max = DAY },
 	{ "expire", "2d", KIND_TIME, 0, FIELD(struct config, relay.expire), .min = SECOND, .max = 30 * DAY },
+	{ "alarm_age", "4h", KIND_TIME, 0, FIELD(struct config, alarm_age), .min = 0, .max = 30 * DAY },
 	{ .key = NULL }
 };
 
@@ -359,6 +360,7 @@ static const struct setting_row manager_rows[] = {
 	  .check = check_path },
 	{ "audit_size", "8M", KIND_SIZE, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_size), .min = 64 * KIB, .max = GIB },
 	{ "audit_keep", "4", KIND_NUMBER, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_keep), .min = 0, .max = 1000 },
+	{ "alarm_to", "", KIND_TEXT, 0, FIELD(struct config, alarm_to), .check = check_address },
 	{ "forward", "", KIND_TEXT, 0, FIELD(struct config, forward), .check = check_missing },
 	{ "listen", "", KIND_TEXT, 0, FIELD(struct config, agents), .check = check_missing },
 	{ .key = NULL }

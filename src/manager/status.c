@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@
 #include "manager/stats.h"
 
 #define ERROR_SHOWN	400		/* octets of a relay's last error */
+#define ALARM_PIECE	1024		/* octets of one alarm, at most; those that have no room are left out */
 
 static const unsigned spans[] = { 5, 60 };	/* minutes, of the counters */
 
@@ -88,6 +90,21 @@ static void text_certificate(const struct control_house *h, struct buffer *out)
 			    days, days < ALARM_DAYS ? ": renew it" : "");
 }
 
+/* Wall, seconds. */
+static int64_t since(const struct control_house *h, const struct alarm *a)
+{
+	return clock_wall() - (loop_now(h->loop) - a->since) / 1000;
+}
+
+static void text_alarms(const struct control_house *h, struct buffer *out)
+{
+	char when[LISTING_TIME_MAX];
+
+	for (const struct alarm *a = alarm_next(NULL); a && buffer_room(out) > ALARM_PIECE; a = alarm_next((struct alarm *)a))
+		buffer_putf(out, "ALARM %s%s%s, since %s\n  %s\n", alarm_name((enum alarm_kind)a->kind), a->cause[0] ? ": " : "",
+			    a->cause, listing_time(since(h, a), when), a->words);
+}
+
 static void text_route(const struct relay_status *s, struct buffer *out)
 {
 	char when[LISTING_TIME_MAX];
@@ -121,6 +138,7 @@ static bool text_piece(const struct control_house *h, uint64_t piece, struct buf
 		text_head(h, out);
 		text_counters(h, out);
 		text_certificate(h, out);
+		text_alarms(h, out);
 	} else if (piece <= relay_route_count(h->relay)) {
 		relay_status(h->relay, (unsigned)piece - 1, &s);
 		text_route(&s, out);
@@ -137,6 +155,19 @@ static void json_counters(const struct control_house *h, const char *name, unsig
 		buffer_putf(out, "%s\"%s\":%" PRIu64, i ? "," : "", stats_name(i),
 			    minutes ? stats_last(h->stats, i, minutes) : stats_total(h->stats, i));
 	buffer_put_text(out, "}");
+}
+
+static void json_alarms(const struct control_house *h, struct buffer *out)
+{
+	buffer_put_text(out, ",\"alarms\":[");
+	for (const struct alarm *a = alarm_next(NULL); a && buffer_room(out) > ALARM_PIECE; a = alarm_next((struct alarm *)a)) {
+		buffer_putf(out, "%s{\"alarm\":\"%s\",\"cause\":", a == alarm_next(NULL) ? "" : ",", alarm_name((enum alarm_kind)a->kind));
+		json_text(out, slice_of(a->cause));
+		buffer_putf(out, ",\"since\":%" PRId64 ",\"count\":%" PRIu32 ",\"words\":", since(h, a), a->count);
+		json_text(out, slice_of(a->words));
+		buffer_put_text(out, "}");
+	}
+	buffer_put_text(out, "]");
 }
 
 static void json_head(const struct control_house *h, struct buffer *out)
@@ -159,6 +190,7 @@ static void json_head(const struct control_house *h, struct buffer *out)
 	if (h->certificate_until != INT64_MAX)
 		buffer_putf(out, ",\"certificate\":{\"until\":%" PRId64 ",\"days\":%" PRId64 "}", h->certificate_until,
 			    alarm_days(clock_wall(), h->certificate_until));
+	json_alarms(h, out);
 	buffer_put_text(out, ",\"relays\":[");
 }
 
@@ -239,6 +271,23 @@ static void metrics_counters(const struct control_house *h, struct buffer *out)
 	}
 }
 
+static void put_label(struct buffer *out, const char *text)
+{
+	for (; *text; text++)
+		buffer_putf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+}
+
+static void metrics_alarms(struct buffer *out)
+{
+	gauge(out, "alarms_open", alarm_count(), "Causes of alarms that are open");
+	family(out, "alarm_open", "", "gauge", "1, for each of them");
+	for (const struct alarm *a = alarm_next(NULL); a && buffer_room(out) > ALARM_PIECE; a = alarm_next((struct alarm *)a)) {
+		buffer_putf(out, "sekimori_alarm_open{alarm=\"%s\",cause=\"", alarm_name((enum alarm_kind)a->kind));
+		put_label(out, a->cause);
+		buffer_put_text(out, "\"} 1\n");
+	}
+}
+
 static int64_t route_connections(const struct relay_status *s)
 {
 	return s->connections;
@@ -298,9 +347,11 @@ static bool metrics_piece(const struct control_house *h, uint64_t piece, struct 
 		metrics_gauges(h, out);
 	else if (piece == 1)
 		metrics_counters(h, out);
+	else if (piece == 2)
+		metrics_alarms(out);
 	else
-		metrics_routes(h, (size_t)piece - 2, out);
-	return piece + 1 < 2 + ROUTE_METRICS;
+		metrics_routes(h, (size_t)piece - 3, out);
+	return piece + 1 < 3 + ROUTE_METRICS;
 }
 
 bool status_piece(const struct control_house *h, enum status_form form, uint64_t piece, struct buffer *out)

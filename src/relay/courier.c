@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/base64.h"
 #include "base/digest.h"
 #include "base/log.h"
@@ -215,13 +216,15 @@ static bool shake(struct courier *c)
 /* R51: a host's name has led to ourselves. Its mail waits for somebody to mend that. */
 static void refuse_self(struct courier *c)
 {
+	char cause[ALARM_CAUSE_MAX + 1];
 	struct record line;
 
 	record_start(&line, "loop");
 	record_word(&line, "relay", route_name(route_of(c)));
 	record_word(&line, "host", c->address);
 	record_word(&line, "alarm", "loop");
-	log_record(SEVERITY_ERR, &line);
+	alarm_cause(cause, "relay %s", route_name(route_of(c)));
+	log_record(alarm_raise(ALARM_LOOP, slice_of(cause), slice_of(c->address), loop_now(c->house->loop)), &line);
 	host_failed(c, "this is a listener of our own: mail would go round for ever");
 }
 

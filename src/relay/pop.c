@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/alarm.h"
 #include "base/log.h"
 #include "base/record.h"
 #include "base/secret.h"
@@ -105,11 +106,17 @@ static void fail(struct pop *p, const char *words)
 	tell(p, p->error);
 }
 
+static struct slice cause_of(const struct pop *p, char out[ALARM_CAUSE_MAX + 1])
+{
+	return alarm_cause(out, "relay %s, POP", route_name(route_of(p)));
+}
+
 /* User or password are wrong, or a person has to act: two tries in the first half hour, then one an hour. */
 static void refuse(struct pop *p, const char *words)
 {
 	static const int64_t pauses[] = { 15 * 60000, 30 * 60000, 60 * 60000 };	/* ms */
 	int64_t pause = pauses[p->refusals < 2 ? p->refusals : 2];
+	char cause[ALARM_CAUSE_MAX + 1];
 	struct record line;
 
 	p->refusals++;
@@ -121,13 +128,16 @@ static void refuse(struct pop *p, const char *words)
 	record_seconds(&line, "retry", pause);
 	record_text(&line, "login", slice_of(pop_of(p)->user));
 	record_text(&line, "error", slice_of(words));
-	log_record(SEVERITY_ERR, &line);
+	log_record(alarm_raise(ALARM_UPSTREAM_LOGIN, cause_of(p, cause), slice_of(words), now(p)), &line);
 	fail(p, words);
 }
 
 /* The door opens a little later at some providers. */
 static void succeed(struct pop *p)
 {
+	char cause[ALARM_CAUSE_MAX + 1];
+
+	alarm_end(ALARM_UPSTREAM_LOGIN, cause_of(p, cause), now(p));
 	rest(p);
 	p->stage = POP_WAITING;
 	p->deadline = now(p) + pop_of(p)->wait;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "relay/inner.h"
@@ -56,12 +57,21 @@ static void mark_down(struct relay *r, unsigned route, const char *words)
 	log_record(SEVERITY_WARNING, &line);
 }
 
+/* Whose login an alarm is about. */
+static struct slice login_cause(const struct relay *r, unsigned route, int login, char out[ALARM_CAUSE_MAX + 1])
+{
+	const char *account = relay_login_name(r, route, login);
+
+	return alarm_cause(out, "relay %s%s%s", route_name(&r->settings->routes[route]), account[0] ? ", account " : "", account);
+}
+
 /* The login of an account rests alone; that of all is the relay's. */
 static void refuse_login(struct relay *r, unsigned route, int login, const char *words)
 {
 	struct route_state *state = &r->states[route];
 	struct login_state *l = &state->logins[login];
 	bool own = r->settings->routes[route].by_sender;
+	char cause[ALARM_CAUSE_MAX + 1];
 	struct record line;
 
 	if (!login_refused(l, relay_now(r)))
@@ -78,17 +88,21 @@ static void refuse_login(struct relay *r, unsigned route, int login, const char 
 	record_word(&line, "alarm", "upstream-login");
 	record_seconds(&line, "retry", l->down_until - relay_now(r));
 	record_reason(&line, "error", slice_of(words));
-	log_record(SEVERITY_ERR, &line);
+	log_record(alarm_raise(ALARM_UPSTREAM_LOGIN, login_cause(r, route, login, cause), slice_of(words), relay_now(r)), &line);
 	vouch_forget(r, route, login);
 }
 
 static void on_ready(struct relay *r, struct courier *c)
 {
+	char cause[ALARM_CAUSE_MAX + 1];
+
 	if (c->checking)
 		vouch_proved(r, c);
 	if (!is_current(r, c) || c->watch.dead)
 		return;
 	login_accepted(&r->states[c->route].logins[c->login]);
+	alarm_end(ALARM_UPSTREAM_LOGIN, login_cause(r, c->route, c->login, cause), relay_now(r));
+	alarm_end(ALARM_LOOP, login_cause(r, c->route, LOGIN_STORED, cause), relay_now(r));
 	if (r->states[c->route].token)
 		token_accepted(r->states[c->route].token);
 	relay_wake(r);			/* others waited for it to be tried */
@@ -425,6 +439,9 @@ bool relay_apply(struct relay *r, struct relay_settings *settings)
 		inherit(r, settings, i, &states[i]);
 	if (waits_for_login(r))
 		hasten_all(r);
+	/* Whatever is still so is found anew; within its day that is no news. */
+	alarm_end_all(ALARM_UPSTREAM_LOGIN, relay_now(r));
+	alarm_end_all(ALARM_LOOP, relay_now(r));
 	release_pops(r->states, relay_route_count(r));
 	free_states(r->states, relay_route_count(r));
 	r->states = states;
@@ -466,6 +483,11 @@ void relay_shutdown(struct relay *r)
 bool relay_idle(const struct relay *r)
 {
 	return !r->open && !r->returning;
+}
+
+int64_t relay_age(const struct relay *r, int64_t arrived)
+{
+	return age_of(r, arrived);
 }
 
 const struct relay_counters *relay_counters(const struct relay *r)

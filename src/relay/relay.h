@@ -79,6 +79,8 @@ enum relay_wait relay_waits_for(const struct relay *r, const struct spool_entry 
 bool relay_is_parked(const struct spool_message *m);
 /* Those in force: for the schedule of `queue show`. */
 const struct relay_settings *relay_settings_now(const struct relay *r);
+/* Seconds since a mail arrived, by a clock that may have been stepped meanwhile; 0 when nobody knows. */
+int64_t relay_age(const struct relay *r, int64_t arrived);
 
 /* Makes return mail of a queued message at once (queue return), or drops it (queue remove). 0 or -errno (-EBUSY: being
  * sent; -EPERM: there is nobody to return it to). */

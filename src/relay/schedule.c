@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "relay/inner.h"
@@ -292,7 +293,7 @@ static void miss_login(struct relay *r, struct attempt *a)
 {
 	struct route_state *state = &r->states[a->route];
 	struct slice account = attempt_account(a, r->settings);
-	char words[FAULT_MAX];
+	char words[FAULT_MAX], cause[ALARM_CAUSE_MAX + 1];
 	struct record line;
 
 	snprintf(words, sizeof(words), "no upstream login for %.*s in %s", SLICE_ARGS(account),
@@ -304,7 +305,8 @@ static void miss_login(struct relay *r, struct attempt *a)
 		record_text(&line, "account", account);
 		record_word(&line, "alarm", "upstream-login");
 		record_text(&line, "error", slice_of(words));
-		log_record(SEVERITY_ERR, &line);
+		alarm_cause(cause, "relay %s, account %.*s", a->route_name, SLICE_ARGS(account));
+		log_record(alarm_raise(ALARM_UPSTREAM_LOGIN, slice_of(cause), slice_of(words), relay_now(r)), &line);
 	}
 	attempt_group_verdict(a, 0, slice_of(words), true);
 	outcome_log(r, a, "");

@@ -152,6 +152,8 @@ struct spool_entry {
 size_t spool_count(const struct spool *s);
 /* Octets of the budget in use, and the budget. */
 void spool_usage(const struct spool *s, uint64_t *used, uint64_t *budget);
+/* Octets of mail that MAIL may still bring until the reserve is reached, and how many an empty spool takes. */
+void spool_room(const struct spool *s, uint64_t *left, uint64_t *most);
 /* By id; NULL when not queued. */
 const struct spool_entry *spool_find(const struct spool *s, uint64_t id);
 /* Iterates in order of id: the entry with the smallest id above `after` (0 to begin); NULL at the end. */

@@ -21,13 +21,23 @@ static enum room room_of(const struct spool_writer *w)
  * Besides the octets in files: with the queue as full of live mail as this, copying forward
  * could make no room any more.
  */
-static bool is_full(const struct spool *s, const struct spool_writer *w, uint64_t expect)
+static uint64_t most_live(const struct spool *s, enum room room)
 {
 	const struct store *st = &s->journal.store;
-	uint64_t reserve = (uint64_t)(room_of(w) + 1) * st->segment_size;
 
-	return s->live + expect > st->budget - reserve ||
-	       expect > store_room(st, room_of(w)) + journal_rest(&s->journal);
+	return st->budget - (uint64_t)(room + 1) * st->segment_size;
+}
+
+static bool is_full(const struct spool *s, const struct spool_writer *w, uint64_t expect)
+{
+	return s->live + expect > most_live(s, room_of(w)) ||
+	       expect > store_room(&s->journal.store, room_of(w)) + journal_rest(&s->journal);
+}
+
+void spool_room(const struct spool *s, uint64_t *left, uint64_t *most)
+{
+	*most = most_live(s, ROOM_MAIL);
+	*left = s->live < *most ? *most - s->live : 0;
 }
 
 static int find_room(struct spool *s, const struct spool_writer *w, uint64_t expect)
