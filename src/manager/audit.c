@@ -72,6 +72,12 @@ static void alarm_once(struct audit *a, const char *what, int error)
 	log_record(alarm_raise(ALARM_AUDIT, SLICE_OF(""), slice_of(a->error), loop_now(a->loop)), &r);
 }
 
+static void end_alarm(struct audit *a)
+{
+	a->error[0] = '\0';
+	alarm_end(ALARM_AUDIT, SLICE_OF(""), loop_now(a->loop));
+}
+
 /* Records are lost until RETRY_MS have passed. False, for callers to return. */
 static bool fail(struct audit *a, const char *what, int error)
 {
@@ -320,8 +326,7 @@ void audit_put(struct audit *a, int64_t wall, struct slice record)
 	if (chain_is_record(record) && is_writable(a) && make_room(a)) {
 		result = put_line(a, wall, 0, record);
 		if (!result && a->size < a->rotate_at)
-			a->error[0] = '\0';
-			alarm_end(ALARM_AUDIT, SLICE_OF(""), loop_now(a->loop));
+			end_alarm(a);
 		if (!result)
 			return;
 		fail(a, "write", -result);
@@ -363,7 +368,8 @@ void audit_apply(struct audit *a, const struct audit_settings *s)
 	}
 	shut(a);
 	a->resumed = false;
-	a->error[0] = a->path[0] = '\0';
+	end_alarm(a);
+	a->path[0] = '\0';
 	if (strcmp(s->path, "none") != 0)
 		slice_copy(slice_of(s->path), a->path, sizeof(a->path));
 	if (a->path[0] && is_writable(a))
