@@ -261,7 +261,7 @@ class Device:
                               (r"^from  *=$", "from = postmaster@test-sample.jp")):
             text, n = re.subn(pattern, line, text, count=1, flags=re.M)
             assert n == 1, pattern
-        self.ini.write_text(text)
+        self.ini.write_text(text + "\n[local]\nsender = router@test-sample.jp\nowner = admin@test-sample.jp\n")
 
     def command(self, *args):
         mounts = " && ".join(f"mount --bind /dev/{n} dev/{n}" for n in ("null", "urandom", "random"))
@@ -341,6 +341,12 @@ def test_on_busybox(device, closing, certs):
         client.login(U1, "user1234")
         client.sendmail(U1, "friend@example.net", f"From: {U1}\r\nSubject: from a router\r\n\r\nHello\r\n")
     sink.wait()
+    # What the alternatives of sekimori-mta make, as BusyBox's cron calls it.
+    (device.root / "usr/sbin/sendmail").symlink_to("/usr/sbin/sekimori")
+    result = device.run("/usr/sbin/sendmail", "-ti", "root", input="To: root\nSubject: cron: ls\n\nout\n")
+    assert result.returncode == 0 and result.stderr == "", result
+    house.wait_for("cron's mail", lambda: len(sink.keeper.mails) == 2)
+    assert sink.keeper.mails[1].sender == "router@test-sample.jp" and set(sink.keeper.mails[1].to) == {"admin@test-sample.jp"}
     calls, _ = device.service("reload")
     assert calls == ["signal sekimori"]
     device.daemon.send_signal(signal.SIGHUP)
