@@ -58,6 +58,11 @@ FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_
 FILES_AUDIT         := src/manager/audit.c src/manager/chain.c src/manager/resume.c src/manager/rotation.c
 # What stands in for it then.
 INSTEAD_FAST_CRC    := src/base/crc32_small.c
+# Tests of left-out files that aren't named after them.
+TESTS_SCRAM         := dialog/client-scram.txt
+TESTS_XOAUTH2       := fuzz/fuzz_token
+TESTS_POP_BEFORE_SMTP := fuzz/fuzz_pop3 dialog/run_pop3
+TESTS_STAMP         := fuzz/fuzz_stamp
 FEATURES := $(sort $(patsubst FILES_%,%,$(filter FILES_%,$(.VARIABLES))))
 
 ifeq ($(filter clean menuconfig,$(MAKECMDGOALS)),)
@@ -65,16 +70,19 @@ include $(BUILD)/config.mk
 endif
 LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) $(foreach feature,$(filter-out $(LEFT_OUT),$(FEATURES)),$(INSTEAD_$(feature))) \
 	$(if $(filter PASSWD,$(LEFT_OUT)),$(if $(filter VERIFY_COMMAND,$(LEFT_OUT)),src/manager/replace.c))
-LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),tests/unit/test_$(subst /,_,$(file:src/%=%)))
+# As they lie in the build directory.
+LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),unit/test_$(subst /,_,$(file:src/%.c=%))) \
+	$(foreach feature,$(LEFT_OUT),$(TESTS_$(feature)))
 
 SRC     := $(filter-out $(LEFT_OUT_FILES),$(wildcard src/*.c src/*/*.c))
 OBJ     := $(SRC:%.c=$(BUILD)/%.o)
 ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJ))
-UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(LEFT_OUT_TESTS),$(wildcard tests/unit/test_*.c))) \
-	   $(patsubst tests/fault/%.c,$(BUILD)/fault/%,$(wildcard tests/fault/test_*.c))
-DIALOG  := $(BUILD)/dialog/run $(BUILD)/dialog/run_client $(BUILD)/dialog/run_pop3
-FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-REPLAY  := $(FUZZ:%=$(BUILD)/fuzz/%)
+# Programs of tests/WHAT/PATTERN.c.
+programs = $(addprefix $(BUILD)/,$(filter-out $(LEFT_OUT_TESTS),$(patsubst tests/%.c,%,$(wildcard tests/$(1).c))))
+UNIT    := $(call programs,unit/test_*) $(call programs,fault/test_*)
+DIALOG  := $(call programs,dialog/run*)
+REPLAY  := $(call programs,fuzz/fuzz_*)
+FUZZ    := $(notdir $(REPLAY))
 JUDGE   := $(BUILD)/judge/verdicts
 
 .PHONY: menuconfig
@@ -136,6 +144,7 @@ $(BUILD)/judge/%: tests/judge/%.c $(BUILD)/rooms.a
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a $(LIBS)
 
 tests: $(BUILD)/sekimori $(UNIT) $(DIALOG) $(REPLAY) $(JUDGE)
+	@printf '%s\n' $(LEFT_OUT_TESTS) > $(BUILD)/left-out-tests
 
 run: tools-run
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori

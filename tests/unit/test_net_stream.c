@@ -1,4 +1,5 @@
 #include "net_common.h"
+#include "feature.h"
 
 #include <errno.h>
 
@@ -470,15 +471,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reset, start, stop),
 		cmocka_unit_test_setup_teardown(test_write_to_nobody, start, stop),
 		cmocka_unit_test_setup_teardown(test_last_reply, start, stop),
-		cmocka_unit_test_setup_teardown(test_injection, start, stop),
-		cmocka_unit_test_setup_teardown(test_clear_after_switch, start, stop),
+		unit_test_between(CONFIG_TLS, test_injection, start, stop),
+		unit_test_between(CONFIG_TLS, test_clear_after_switch, start, stop),
 		cmocka_unit_test_setup_teardown(test_output_first, start, stop),
-		cmocka_unit_test_setup_teardown(test_wrong_name, start, stop),
-		cmocka_unit_test_setup_teardown(test_small_writes, start, stop),
-		cmocka_unit_test_setup_teardown(test_partial_writes, start, stop),
-		cmocka_unit_test_setup_teardown(test_ready, start, stop),
-		cmocka_unit_test_setup_teardown(test_tls_ends, start, stop),
-		cmocka_unit_test_setup_teardown(test_truncation, start, stop),
+		unit_test_between(CONFIG_TLS, test_wrong_name, start, stop),
+		unit_test_between(CONFIG_TLS, test_small_writes, start, stop),
+		unit_test_between(CONFIG_TLS, test_partial_writes, start, stop),
+		unit_test_between(CONFIG_TLS, test_ready, start, stop),
+		unit_test_between(CONFIG_TLS, test_tls_ends, start, stop),
+		unit_test_between(CONFIG_TLS, test_truncation, start, stop),
 	};
 
 	return cmocka_run_group_tests_name("net_stream", tests, group_start, remove_certificates);

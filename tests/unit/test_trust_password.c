@@ -1,4 +1,5 @@
 #include "trust_fixture.h"
+#include "feature.h"
 
 #include "trust/cram.h"
 #include "trust/password.h"
@@ -309,10 +310,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scram_like_dovecot), cmocka_unit_test(scram_of_the_standard),
-		cmocka_unit_test(cram_like_dovecot), cmocka_unit_test(cram_responses),
-		cmocka_unit_test(nobody_has_no_password), cmocka_unit_test(upstream_is_not_ours_to_check),
-		cmocka_unit_test(checks), cmocka_unit_test(refuses_what_is_no_password),
-		cmocka_unit_test(same_work_for_all), cmocka_unit_test(remembers),
+		unit_test_of(CONFIG_CRAM_MD5, cram_like_dovecot), unit_test_of(CONFIG_CRAM_MD5, cram_responses),
+		unit_test_of(CONFIG_CRAM_MD5, nobody_has_no_password), cmocka_unit_test(upstream_is_not_ours_to_check),
+		unit_test_of(CONFIG_CRAM_MD5, checks), cmocka_unit_test(refuses_what_is_no_password),
+		unit_test_of(CONFIG_CRAM_MD5, same_work_for_all), cmocka_unit_test(remembers),
 		cmocka_unit_test(memo_is_bounded_and_keeps_the_last),
 	};
 

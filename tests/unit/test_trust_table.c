@@ -1,4 +1,5 @@
 #include "trust_fixture.h"
+#include "feature.h"
 
 #include <stdlib.h>
 
@@ -208,7 +209,7 @@ static void bounds(void **unused)
 		assert_true(add_alias(t, name, U1, 7, &f));
 	}
 	assert_false(add_alias(t, "more@test-sample.jp", U1, 8, &f));
-	assert_string_equal(f.text, INI ":8: more than 4096 aliases");
+	assert_string_equal(f.text, INI ":8: more than " TEXT_OF(ALIASES_MAX) " aliases");
 	trust_free(t);
 }
 
@@ -225,7 +226,7 @@ static void counts_devices(void **unused)
 		assert_true(add_device(t, ip, "mfp1@test-sample.jp", 7, &f));
 	}
 	assert_false(trust_seal(t, &f));
-	assert_non_null(strstr(f.text, "more than 4096 accounts and devices"));
+	assert_non_null(strstr(f.text, "more than " TEXT_OF(ACCOUNTS_MAX) " accounts and devices"));
 	trust_free(t);
 }
 
