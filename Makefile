@@ -203,7 +203,8 @@ uninstall:
 ipk apk:
 	@BUILD=$(BUILD) MAKE="$(MAKE)" CROSS_COMPILE=$(CROSS_COMPILE) LIBRARIES=$(LIBRARIES) sh board/openwrt/package $@ "$(TARGET)"
 
-# What the program takes, and what each feature adds: -Os for TARGET (default: a router's little-endian MIPS). See board/size.
+# What the program takes, and what each feature adds: -Os for TARGET (default: a router's little-endian MIPS); `write` puts it
+# into Kconfig. See board/size.
 size:
 	@sh board/size $(TARGET)
 
