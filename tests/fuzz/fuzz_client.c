@@ -36,7 +36,7 @@ static void set(struct play *p, unsigned flags, size_t room)
 	for (unsigned i = 0; i < 3; i++)
 		p->mails[i] = (struct smtp_client_mail){
 			.sender = SLICE("a@x.example"), .size = i * 1000, .body_8bit = i == 1,
-			.recipients = recipients, .recipient_count = i + 1,
+			.recipients = recipients, .recipient_count = i + 1, .rehearsal = i == 2 && (flags & 256),
 		};
 	play_start(p);
 	play_drive(p);
@@ -138,20 +138,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const size_t steps[] = { 1, 7, 1000 };
 	struct slice in;
+	unsigned flags;
 
 	if (size < 2)
 		return 0;
+	flags = data[0] | (data[1] & 128u) << 1;
 	in = slice_bytes((const char *)data + 2, size - 2);
-	set(&whole, data[0], PLAY_ROOM);
+	set(&whole, flags, PLAY_ROOM);
 	run(&whole, in, SIZE_MAX);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-		set(&cut, data[0], PLAY_ROOM);
+		set(&cut, flags, PLAY_ROOM);
 		run(&cut, in, steps[i]);
 		check_same(&whole.sent, &cut.sent);
 		check_same(&whole.events, &cut.events);
 	}
 	/* With little room, replies that come too early find fewer commands sent: not compared. */
-	set(&cut, data[0], 64 + data[1]);
+	set(&cut, flags, 64 + data[1]);
 	run(&cut, in, SIZE_MAX);
 	return 0;
 }

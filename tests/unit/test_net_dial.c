@@ -117,6 +117,38 @@ static void test_connects(void **state)
 	close(fd);
 }
 
+static char shown[200];
+
+static void show(void *context, const char *address, const char *error)
+{
+	size_t used = strlen(shown);
+
+	(void)context;
+	snprintf(shown + used, sizeof(shown) - used, "%s %s;", address, error ? error : "found");
+}
+
+/* Who watches is told each address of a name, and each that failed. */
+static void test_show(void **state)
+{
+	char failed[64];
+	uint16_t port;
+	struct result r;
+
+	(void)state;
+	close(listening(&port));
+	snprintf(failed, sizeof(failed), "127.0.0.1:%u connection refused;", (unsigned)port);
+	dial_show(begin("127.0.0.1", port, "", &r), show);
+	await(&r);
+	assert_string_equal(shown, failed);
+	if (lacks_localhost("localhost"))
+		return;
+	shown[0] = '\0';
+	dial_show(begin("localhost", port, "", &r), show);
+	await(&r);
+	assert_non_null(strstr(shown, "127.0.0.1 found;"));
+	assert_non_null(strstr(shown, failed));
+}
+
 static void test_bind(void **state)
 {
 	struct sockaddr_in a;
@@ -290,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_connects, start, stop),
+		cmocka_unit_test_setup_teardown(test_show, start, stop),
 		cmocka_unit_test_setup_teardown(test_bind, start, stop),
 		cmocka_unit_test_setup_teardown(test_failures, start, stop),
 		cmocka_unit_test_setup_teardown(test_long_host, start, stop),

@@ -146,10 +146,12 @@ static void test_verdicts(void **state)
 	(void)state;
 	need_certificates();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct tls_shown shown;
 		struct session s;
 
 		open_session(&s, server_context(rows[i].certificate),
 			     client_context(rows[i].ca, NULL, false), rows[i].name);
+		tls_show(s.client, &shown);
 		shake(&s);
 		if ((s.client_end == 0) != (rows[i].error == NULL))
 			fail_msg("%s for %s: %d %s", rows[i].certificate, rows[i].name, s.client_end,
@@ -165,6 +167,8 @@ static void test_verdicts(void **state)
 			exchange(s.client, s.fds[1], s.server, "EHLO there");
 			exchange(s.server, s.fds[0], s.client, "250 here");
 		}
+		assert_true(shown.shown && shown.names[0] && strlen(shown.sha256) == 64);
+		assert_int_equal(shown.wrong != 0, rows[i].error != NULL);
 		assert_int_equal(tls_error_is_clock(s.client), rows[i].clock);
 		assert_false(tls_prepare_retry(s.client));
 		close_session(&s);
