@@ -55,7 +55,8 @@ FILES_SENDMAIL      := src/manager/sendmail.c src/manager/submission.c src/manag
 FILES_RETURN_JA     := src/mail/words_ja.c
 FILES_FAST_CRC      := src/base/crc32_fast.c
 FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_pop.c src/relay/wire.c src/relay/advice.c
-FILES_AUDIT         := src/manager/audit.c src/manager/chain.c src/manager/resume.c src/manager/rotation.c
+FILES_AUDIT         := src/manager/audit.c src/manager/chain.c src/manager/resume.c src/manager/rotation.c \
+	src/manager/logcmd.c src/manager/logcheck.c src/manager/search.c src/manager/show.c src/manager/when.c src/manager/lines.c
 # What stands in for it then.
 INSTEAD_FAST_CRC    := src/base/crc32_small.c
 # Tests of left-out files that aren't named after them.

@@ -109,6 +109,9 @@ static const struct command commands[] = {
 #if CONFIG_SENDMAIL
 	{ "sendmail", command_sendmail, "sendmail [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT ...]" },
 #endif
+#if CONFIG_AUDIT
+	{ "log", command_log, "log [--since T] [--until T] [--account A] [--from A] [--to A] [--verdict V] [--id Q] ... who sent what" },
+#endif
 	{ "queue", command_queue, "queue [--json] | show ID | cat ID | retry [ID] | remove ID | return ID" },
 };
 

@@ -146,32 +146,65 @@ bool chain_fits(const struct chain_line *line, const struct chain_key *key, stru
 	       secret_equal(line->link.at, link, CHAIN_LINK_SIZE);
 }
 
+/* Octets of a value, with its quotes; what is in them is passed over as such. */
+static size_t value_octets(struct slice rest)
+{
+	size_t end;
+
+	if (!rest.len || rest.at[0] != '"')
+		return slice_find(rest, ' ');
+	for (end = 1; end < rest.len && rest.at[end] != '"'; end++)
+		end += rest.at[end] == '\\';
+	return end < rest.len ? end + 1 : rest.len;
+}
+
+bool chain_next(struct slice *rest, struct slice *key, struct slice *value)
+{
+	size_t blank = slice_find(*rest, ' ');
+
+	if (blank >= rest->len)
+		return false;
+	*rest = slice_skip(*rest, blank + 1);
+	*key = slice_first(*rest, slice_find(*rest, '='));
+	*rest = slice_skip(*rest, key->len + 1);
+	*value = slice_first(*rest, value_octets(*rest));
+	*rest = slice_skip(*rest, value->len);
+	return true;
+}
+
 bool chain_field(struct slice record, struct slice key, struct slice *value)
 {
-	struct slice rest = record;
-	size_t blank;
+	struct slice name, found;
 
-	/* Quoted values may hold anything, so they are passed over as such. */
-	while ((blank = slice_find(rest, ' ')) < rest.len) {
-		struct slice name;
-		size_t end = 0;
-
-		rest = slice_skip(rest, blank + 1);
-		name = slice_first(rest, slice_find(rest, '='));
-		rest = slice_skip(rest, name.len + 1);
-		if (rest.len && rest.at[0] == '"')
-			for (end = 1; end < rest.len && rest.at[end] != '"'; end++)
-				end += rest.at[end] == '\\';
-		else
-			end = slice_find(rest, ' ');
-		end += rest.len && rest.at[0] == '"' && end < rest.len;
-		if (end > rest.len)
-			end = rest.len;
+	while (chain_next(&record, &name, &found))
 		if (slice_equal(name, key)) {
-			*value = slice_first(rest, end);
+			*value = found;
 			return true;
 		}
-		rest = slice_skip(rest, end);
-	}
 	return false;
+}
+
+static int hex_digit(char c)
+{
+	return ascii_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+struct slice chain_plain(struct slice value, char memory[AUDIT_LINE_MAX])
+{
+	size_t n = 0;
+
+	if (!value.len || value.at[0] != '"')
+		return value;
+	for (size_t i = 1; i < value.len && n < AUDIT_LINE_MAX && value.at[i] != '"'; i++) {
+		if (value.at[i] != '\\' || i + 1 >= value.len) {
+			memory[n++] = value.at[i];
+		} else if (value.at[i + 1] == 'x' && i + 3 < value.len && hex_digit(value.at[i + 2]) >= 0 &&
+			   hex_digit(value.at[i + 3]) >= 0) {
+			memory[n++] = (char)(hex_digit(value.at[i + 2]) << 4 | hex_digit(value.at[i + 3]));
+			i += 3;
+		} else {
+			memory[n++] = value.at[++i];
+		}
+	}
+	return slice_bytes(memory, n);
 }

@@ -59,6 +59,10 @@ bool chain_read(struct slice line, struct chain_line *out);
 /* Whether the link of the line is right after `before`, a link. */
 bool chain_fits(const struct chain_line *line, const struct chain_key *key, struct slice before);
 
+/* The next field off *rest, which begins as a record; its value as it is written, in quotes perhaps. False at the end. */
+bool chain_next(struct slice *rest, struct slice *key, struct slice *value);
+/* A value without its quotes and escapes: itself, or in `memory`. */
+struct slice chain_plain(struct slice value, char memory[AUDIT_LINE_MAX]);
 /* The value of the first ` key=` of a record, as it is written; false: it has none. */
 bool chain_field(struct slice record, struct slice key, struct slice *value);
 

@@ -23,6 +23,9 @@ int command_verify(const char *path, int argc, char **argv);
 /* [--json] [RELAY]: walks through each step to the next hops, and says what is wrong and what to change; nothing is sent (R41, R73). */
 int command_probe(const char *path, int argc, char **argv);
 
+/* [--since T] [--until T] [--account A] …: searches the audit file; --check: whether its chain is whole (R18). */
+int command_log(const char *path, int argc, char **argv);
+
 /* "sekimori: what" on standard error; returns the fault's status. */
 int command_failed(const struct fault *f);
 /* Likewise "usage: sekimori [-c FILE] …"; returns 64. */

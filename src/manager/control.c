@@ -1,6 +1,7 @@
 #include "manager/control.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,18 @@ static bool produce_reload(struct client *c, struct buffer *out)
 	return true;
 }
 
+/* For `log --check`: the number and link of the last record. */
+static bool produce_audit(struct client *c, struct buffer *out)
+{
+	struct audit_status s;
+
+	audit_state(c->control->house->audit, &s);
+	if (!s.on)
+		return finish(out, STATUS_NO, "there is no audit file\n");
+	buffer_putf(out, "0\n%" PRIu64 " %s\n", s.number, s.link);
+	return true;
+}
+
 static bool produce_usage(struct client *c, struct buffer *out)
 {
 	(void)c;
@@ -221,6 +234,7 @@ static const struct request requests[] = {
 	{ SLICE("queue remove"), true, true, produce_remove },
 	{ SLICE("queue return"), true, true, produce_return },
 	{ SLICE("reload"), false, false, produce_reload },
+	{ SLICE("audit"), false, false, produce_audit },
 };
 
 /* The form that the line ends with, which is taken off. */
@@ -490,4 +504,26 @@ int control_ask(const char *path, const char *line)
 	status = show(answer, status, slice_starts(slice_of(line), SLICE_OF("queue cat ")));
 	fclose(answer);
 	return status;
+}
+
+bool control_audit(const char *path, struct chain *last)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char answer[128];
+	struct slice text, number;
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	if (slice_copy(slice_of(path), address.sun_path, sizeof(address.sun_path)) &&
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && write(fd, "audit\n", 6) == 6)
+		while (len < sizeof(answer) && (n = read(fd, answer + len, sizeof(answer) - len)) > 0)
+			len += (size_t)n;
+	close(fd);
+	text = slice_bytes(answer, len);
+	return slice_cut(&text, '\n', &number) && slice_equal(number, SLICE_OF("0")) && slice_cut(&text, ' ', &number) &&
+	       slice_number(number, UINT64_MAX, &last->number) && slice_cut(&text, '\n', &number) &&
+	       slice_copy(number, last->link, sizeof(last->link));
 }

@@ -6,6 +6,7 @@
 #define MANAGER_CONTROL_H
 
 #include "ingest/ingest.h"
+#include "manager/audit.h"
 #include "relay/relay.h"
 
 #define CONTROL_LINE_MAX	256	/* octets of a request */
@@ -21,6 +22,7 @@ struct control_house {
 	struct keeper *keeper;
 	const struct ingest *ingest;
 	struct relay *relay;
+	const struct audit *audit;
 	struct stats *stats;
 	const char *spool_path;
 	unsigned max_sessions;
@@ -43,5 +45,7 @@ void control_free(struct control *c);
  * returns that status, or STATUS_UNAVAILABLE with a word on standard error when nobody listens there.
  */
 int control_ask(const char *path, const char *line);
+/* Where the running gate's audit file has got to. False, without a word, when there is none that says so. */
+bool control_audit(const char *path, struct chain *last);
 
 #endif

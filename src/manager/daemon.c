@@ -327,6 +327,7 @@ static bool drop_rights(struct daemon *d, struct fault *f)
 static bool build(struct daemon *d, struct fault *f)
 {
 	d->audit = audit_new(d->house.loop, d->flusher);
+	d->house.audit = d->audit;
 	if (d->audit)
 		trail_open(take_record, d);
 	d->house.keeper = keeper_new(d->house.loop, d->flusher, d->house.spool);
