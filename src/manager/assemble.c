@@ -158,6 +158,19 @@ static bool assemble_aliases(struct draft *d)
 	return true;
 }
 
+/* Nothing stops working (R55). */
+static void notice_licences(const struct draft *d)
+{
+	const struct config *c = d->config;
+	size_t used = config_licences_used(c);
+
+	if (used > c->licences)
+		draft_notice(d, "%s: %zu accounts and devices, but [manager] licences = %u", c->path, used, c->licences);
+	if (used > ONE_BOX_MAX && !strcmp(c->role, "combined"))
+		draft_notice(d, "%s: %zu accounts and devices: above %d, agent and manager belong on two boxes ([manager] role)",
+			     c->path, used, ONE_BOX_MAX);
+}
+
 static void notice_accounts(const struct draft *d)
 {
 	const struct trust *t = d->config->trust;
@@ -174,12 +187,7 @@ static void notice_accounts(const struct draft *d)
 	if (!accounts_any_login(t) && !d->config->device_count && !d->config->peer_count && !d->config->user_count)
 		draft_notice(d, "%s: nobody can send: no account with a password, no device, no peer: sekimori passwd ADDRESS",
 			     d->config->accounts);
-	if (count > d->config->licences)
-		draft_notice(d, "%s: %zu accounts, but [manager] licences = %u", d->config->accounts, count,
-			     d->config->licences);
-	if (count > ONE_BOX_MAX)
-		draft_notice(d, "%s: %zu accounts: above %d, agent and manager belong on two boxes ([manager] role)",
-			     d->config->accounts, count, ONE_BOX_MAX);
+	notice_licences(d);
 }
 
 static bool assemble_accounts(struct draft *d)

@@ -125,6 +125,22 @@ static void print_trust(const struct config *c)
 	       c->device_count, c->peer_count);
 	if (c->user_count)
 		printf("sendmail: programs of this machine send by %s; %u [local]\n", c->local, c->user_count);
+	printf("licences: %zu of %u used\n", config_licences_used(c), c->licences);
+}
+
+static void print_audit(const struct config *c)
+{
+	if (!CONFIG_AUDIT || !strcmp(c->audit, "none") || !strcmp(c->role, "agent")) {
+		puts("audit: none");
+		return;
+	}
+	printf("audit: %s", c->audit);
+	print_size(", rotated at ", c->audit_size);
+	printf(", %u older ones kept; ", c->audit_keep);
+	if (c->keyring)
+		printf("chained with key %.*s\n", SLICE_ARGS(keyring_id(c->keyring)));
+	else
+		puts("chained without a key");
 }
 
 static void print_stamp(const struct config *c)
@@ -234,6 +250,7 @@ static void print_summary(const struct config *c)
 	print_certificate(c);
 	print_trust(c);
 	print_stamp(c);
+	print_audit(c);
 	for (unsigned i = 0; i < c->relay.route_count; i++)
 		print_route(&c->relay.routes[i]);
 	print_queue(c);

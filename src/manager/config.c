@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "manager/draft.h"
 #include "manager/ini.h"
+#include "trust/accounts.h"
 
 static bool is_name(struct slice name)
 {
@@ -330,6 +331,11 @@ void config_free(struct config *c)
 	free(c->keyring);
 	secret_wipe(c, sizeof(*c));
 	free(c);
+}
+
+size_t config_licences_used(const struct config *c)
+{
+	return accounts_count(c->trust) + c->device_count;
 }
 
 bool config_unused(const struct config *c)

@@ -73,6 +73,8 @@ struct config *config_read_stamp(const char *path, struct fault *f);
 void config_control(const char *path, char out[CONTROL_PATH_MAX]);
 /* Wipes secrets, releases contexts. NULL is ignored. */
 void config_free(struct config *c);
+/* Accounts and devices (R55). */
+size_t config_licences_used(const struct config *c);
 /* Nobody uses it any more: sessions, listeners, couriers. */
 bool config_unused(const struct config *c);
 

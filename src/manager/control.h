@@ -23,6 +23,7 @@ struct control_house {
 	const struct ingest *ingest;
 	struct relay *relay;
 	const struct audit *audit;
+	uint64_t licences, licences_used;	/* of the configuration in force */
 	struct stats *stats;
 	const char *spool_path;
 	unsigned max_sessions;

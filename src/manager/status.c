@@ -70,6 +70,27 @@ static void text_head(const struct control_house *h, struct buffer *out)
 		    g.size / 1024, g.disk >> 20);
 	if (g.lost)
 		buffer_putf(out, "log lines lost: %" PRIu64 "\n", g.lost);
+	buffer_putf(out, "licences: %" PRIu64 " of %" PRIu64 " used%s\n", h->licences_used, h->licences,
+		    h->licences_used > h->licences ? ": MORE THAN THERE ARE" : "");
+}
+
+static void text_audit(const struct control_house *h, struct buffer *out)
+{
+	struct audit_status s;
+
+	audit_state(h->audit, &s);
+	if (!s.on)
+		return;
+	buffer_putf(out, "audit: record %" PRIu64 ", ", s.number);
+	listing_tame(out, slice_of(s.path));
+	if (s.lost)
+		buffer_putf(out, "; records lost: %" PRIu64, s.lost);
+	buffer_put_text(out, "\n");
+	if (s.error[0]) {
+		buffer_put_text(out, "  can't be written: ");
+		listing_tame(out, slice_of(s.error));
+		buffer_put_text(out, "\n");
+	}
 }
 
 static void text_counters(const struct control_house *h, struct buffer *out)
@@ -136,6 +157,7 @@ static bool text_piece(const struct control_house *h, uint64_t piece, struct buf
 
 	if (piece == 0) {
 		text_head(h, out);
+		text_audit(h, out);
 		text_counters(h, out);
 		text_certificate(h, out);
 		text_alarms(h, out);
@@ -170,6 +192,21 @@ static void json_alarms(const struct control_house *h, struct buffer *out)
 	buffer_put_text(out, "]");
 }
 
+static void json_audit(const struct control_house *h, struct buffer *out)
+{
+	struct audit_status s;
+
+	buffer_putf(out, ",\"licences\":%" PRIu64 ",\"licences_used\":%" PRIu64, h->licences, h->licences_used);
+	audit_state(h->audit, &s);
+	if (!s.on)
+		return;
+	buffer_putf(out, ",\"audit\":{\"number\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"file\":", s.number, s.lost);
+	json_text(out, slice_of(s.path));
+	buffer_put_text(out, ",\"error\":");
+	json_text(out, slice_of(s.error));
+	buffer_put_text(out, "}");
+}
+
 static void json_head(const struct control_house *h, struct buffer *out)
 {
 	struct gauges g = look(h);
@@ -180,6 +217,7 @@ static void json_head(const struct control_house *h, struct buffer *out)
 		    g.sessions, g.max_sessions, g.queue, g.oldest);
 	buffer_putf(out, ",\"spool_used\":%" PRIu64 ",\"spool_size\":%" PRIu64 ",\"disk_free\":%" PRIu64 ",\"log_lost\":%" PRIu64,
 		    g.used, g.size, g.disk, g.lost);
+	json_audit(h, out);
 	json_counters(h, "counters", 0, out);
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
 		char name[32];
@@ -242,6 +280,7 @@ static void gauge(struct buffer *out, const char *name, uint64_t value, const ch
 static void metrics_gauges(const struct control_house *h, struct buffer *out)
 {
 	struct gauges g = look(h);
+	struct audit_status audit;
 
 	family(out, "build_info", "", "gauge", "1, with the version");
 	buffer_putf(out, "sekimori_build_info{version=\"%s\"} 1\n", SEKIMORI_VERSION);
@@ -259,6 +298,14 @@ static void metrics_gauges(const struct control_house *h, struct buffer *out)
 	if (h->certificate_until != INT64_MAX)
 		gauge(out, "certificate_expiry_timestamp_seconds", (uint64_t)h->certificate_until,
 		      "When our certificate ends, since 1970");
+	gauge(out, "licences", h->licences, "Accounts and devices that are licensed");
+	gauge(out, "licences_used", h->licences_used, "Accounts and devices there are");
+	audit_state(h->audit, &audit);
+	if (audit.on) {
+		gauge(out, "audit_failed", audit.error[0] != '\0', "1: the audit file can't be written");
+		family(out, "audit_records_lost", "_total", "counter", "Audit records that could not be written");
+		buffer_putf(out, "sekimori_audit_records_lost_total %" PRIu64 "\n", audit.lost);
+	}
 	family(out, "log_lines_lost", "_total", "counter", "Lines that no logger took");
 	buffer_putf(out, "sekimori_log_lines_lost_total %" PRIu64 "\n", g.lost);
 }
