@@ -177,12 +177,12 @@ bench: tools-bench
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori
 	@SEKIMORI=$(BUILD)/sekimori $(PYTHON) tests/bench/compare.py $(BENCH)
 
-# What is installed where: INIT=systemd, procd or none.
+# What is installed where: INIT=systemd, procd or none. A configuration stays at uninstall.
 DESTDIR ?=
 PREFIX  ?= /usr
 INIT    ?= $(if $(wildcard /run/systemd/system /usr/lib/systemd/system),systemd,none)
 INSTALL ?= install
-INIT_systemd := usr/lib/systemd/system/sekimori.service
+INIT_systemd := usr/lib/systemd/system/sekimori.service usr/lib/sysusers.d/sekimori.conf usr/lib/tmpfiles.d/sekimori.conf
 INIT_procd   := etc/init.d/sekimori lib/upgrade/keep.d/sekimori
 MANUAL       := man8/sekimori.8 man8/sekimori-sendmail.8 man5/sekimori.ini.5
 GUIDE        := $(patsubst rootfs/usr/share/%,%,$(wildcard rootfs/usr/share/doc/sekimori/*.md))
@@ -194,7 +194,11 @@ install: all
 	$(INSTALL) -m 640 rootfs/etc/sekimori.ini $(DESTDIR)/etc/sekimori.ini$(if $(wildcard $(DESTDIR)/etc/sekimori.ini),.new)
 	for page in $(MANUAL); do $(INSTALL) -m 644 rootfs/usr/share/man/$$page $(DESTDIR)$(PREFIX)/share/man/$$page; done
 	for file in $(GUIDE); do $(INSTALL) -D -m 644 rootfs/usr/share/$$file $(DESTDIR)$(PREFIX)/share/$$file; done
-	for file in $(INIT_$(INIT)); do $(INSTALL) -D -m $$(test -x rootfs/$$file && echo 755 || echo 644) rootfs/$$file $(DESTDIR)/$$file; done
+	@# Services call the program where it is.
+	for file in $(INIT_$(INIT)); do \
+		sed 's,/usr/sbin/sekimori,$(PREFIX)/sbin/sekimori,g' rootfs/$$file > $(BUILD)/installed && \
+		$(INSTALL) -D -m $$(test -x rootfs/$$file && echo 755 || echo 644) $(BUILD)/installed $(DESTDIR)/$$file || exit; \
+	done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/sekimori $(MANUAL:%=$(DESTDIR)$(PREFIX)/share/man/%) $(GUIDE:%=$(DESTDIR)$(PREFIX)/share/%) $(INIT_$(INIT):%=$(DESTDIR)/%)
