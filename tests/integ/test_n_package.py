@@ -88,9 +88,10 @@ def test_ipk_structure(package, top):
 
 def test_the_mta_is_a_link_of_its_own(package):
     out, _ = package()
-    (path,) = out.glob("sekimori-mta_*.ipk")
+    (path,) = out.glob("sekimori-mta_*_all.ipk")
     files = parts(path)
     told = fields(members(files["./control.tar.gz"])[1]["./control"])
+    assert told["Architecture"] == "all"
     assert told["Alternatives"] == "100:/usr/sbin/sendmail:/usr/sbin/sekimori" and "sekimori" in told["Depends"].split(", ")
     assert not members(files["./data.tar.gz"])[1]
 
@@ -111,6 +112,48 @@ def test_apk(package):
     if "SKIPPED" in result.stderr:
         pytest.skip("there is no apk (apk-tools 3) on this machine: no .apk was made")
     assert {p.name.rsplit("-", 2)[0] for p in out.iterdir()} == {"sekimori", "sekimori-mta"}
+
+
+# Keeps what it was told, in place of the package.
+FAKE_APK = """#!/bin/sh
+for last; do :; done
+mkdir -p "$last"
+printf '%s\\n' "$@" > "$last/arguments"
+while [ $# -gt 0 ]; do
+	case $1 in
+	--script) cp "${2#*:}" "$last/${2%%:*}"; shift ;;
+	--files) cp -a "$2" "$last/files"; shift ;;
+	esac
+	shift
+done
+"""
+
+
+def test_what_apk_is_told(package, tmp_path):
+    (tmp_path / "apk").write_text(FAKE_APK)
+    os.chmod(tmp_path / "apk", 0o755)
+    out, _ = package("apk", PATH=f"{tmp_path}:{os.environ['PATH']}", SOURCE_DATE_EPOCH="1700000000")
+    gate, mta = sorted(out.glob("sekimori-[0-9]*.apk")), sorted(out.glob("sekimori-mta-*.apk"))
+    assert len(gate) == len(mta) == 1 and re.fullmatch(r"sekimori-[0-9.]+-r1\.apk", gate[0].name)
+    told = (gate[0] / "arguments").read_text().splitlines()
+    assert told[0] == "mkpkg" and {"name:sekimori", "arch:x86_64", "license:ISC"} <= set(told)
+    (depends,) = [t for t in told if t.startswith("depends:")]
+    assert depends.startswith("depends:libc ") and depends.endswith(" ca-bundle") and "," not in depends
+    assert "arch:noarch" in (mta[0] / "arguments").read_text().splitlines()
+    lists = gate[0] / "files/lib/apk/packages"
+    assert (lists / "sekimori.list").read_text().split() == ["/etc/init.d/sekimori", "/etc/sekimori.ini",
+                                                             "/lib/upgrade/keep.d/sekimori", "/usr/sbin/sekimori"]
+    assert (lists / "sekimori.rusers").read_text() == "sekimori=460:sekimori=460\n"
+    assert (lists / "sekimori.conffiles").read_text().split() == ["/etc/sekimori.ini", "/etc/sekimori/"]
+    digest = hashlib.sha256((gate[0] / "files/etc/sekimori.ini").read_bytes()).hexdigest()
+    assert (lists / "sekimori.conffiles_static").read_text() == f"/etc/sekimori.ini {digest}\n"
+    alternatives = mta[0] / "files/lib/apk/packages/sekimori-mta.alternatives"
+    assert alternatives.read_text() == "100:/usr/sbin/sendmail:/usr/sbin/sekimori\n"
+    for when, words in (("post-install", "default_postinst"), ("post-upgrade", "default_postinst"), ("pre-deinstall", "default_prerm")):
+        text = (gate[0] / when).read_text()
+        assert 'export pkgname="sekimori"\n' in text and text.endswith(words + "\n")
+        assert ("PKG_UPGRADE=1" in text) == (when == "post-upgrade")
+    assert all(int(os.lstat(p).st_mtime) == 1700000000 for p in (gate[0] / "files").rglob("*"))
 
 
 def test_make_knows_the_targets(top):
@@ -197,6 +240,7 @@ procd_open_instance() { note open; }
 procd_close_instance() { note close; }
 procd_set_param() { note param "$@"; }
 procd_add_raw_trigger() { note trigger "$@"; }
+procd_add_restart_mount_trigger() { note mount "$@"; }
 procd_send_signal() { note signal "$@"; }
 uci() { [ "$*" = "-q get system.@system[0].hostname" ] && echo OpenWrt; }
 . "$initscript"
@@ -322,6 +366,7 @@ def test_on_busybox(device, closing, certs):
     device.fill_in()
     calls, said = device.service("start")
     assert "does not start" not in said, said
+    assert "mount /srv/sekimori" in calls
     assert calls[calls.index("open"):calls.index("close")] == [
         "open", "param command /usr/sbin/sekimori -c /etc/sekimori.ini run -f", "param file /usr/sbin/sekimori",
         "param respawn 3600 5 0", "param limits core=0"]
