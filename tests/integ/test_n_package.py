@@ -166,9 +166,9 @@ def test_make_knows_the_targets(top):
 # The feed
 
 def test_the_menu_is_current(top):
-    made = house.run("sh", top / FEED / "options", top / "Kconfig").stdout
+    made = house.run("sh", top / FEED / "options", top / "Kconfig", top / FEED / "defconfig").stdout
     assert made == (top / FEED / "sekimori/Config.in").read_text(), \
-        "sh board/openwrt/options Kconfig > board/openwrt/sekimori/Config.in"
+        "sh board/openwrt/options Kconfig board/openwrt/defconfig > board/openwrt/sekimori/Config.in"
     ours = re.findall(r"^config (\w+)", (top / "Kconfig").read_text(), re.M)
     assert re.findall(r"^config (\w+)", made, re.M) == ["SEKIMORI_" + name for name in ours]
     for line in re.findall(r"^\s*(?:depends on|select|imply) (.*)", made, re.M):
@@ -182,6 +182,7 @@ def test_the_menu_is_kconfig(top, tmp_path):
     menu = kconfiglib.Kconfig(str(tmp_path / "Config"), warn_to_stderr=False)
     assert not menu.warnings
     plain = kconfiglib.Kconfig(str(top / "Kconfig"), warn_to_stderr=False)
+    plain.load_config(str(top / FEED / "defconfig"))
     for name, symbol in plain.syms.items():
         if symbol.nodes:
             assert menu.syms["SEKIMORI_" + name].str_value == symbol.str_value
