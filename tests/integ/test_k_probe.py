@@ -181,6 +181,22 @@ def test_upstream_that_checks_trust(gate, closing, extra):
     assert status == 0 and "though the login is another's" in steps["mail"][2][1]
 
 
+def test_another_gate_at_level_3(gate, make_gate):
+    """The same against the real thing: a gate like ours."""
+    second = make_gate().start()
+    gate.set("return", **{"from": U1}).set("relay", port=second.port, tls="none")
+    gate.upstream_login(U1, house.ACCOUNTS[U1])
+    status, steps = probe(gate)
+    assert status == 1 and [s[0] for s in steps["mail"]] == ["ok", "ok", "wrong"]
+    assert "Please mail to a valid e-mail address" in steps["mail"][2][1] and "use credentials = sender" in steps["mail"][2][2]
+    rows = [f"{account} {account} {gate.secret(account, password + chr(10))}" for account, password in house.ACCOUNTS.items()]
+    gate.set("relay", user=None, password_file=None, credentials="sender",
+             credentials_file=gate.secret("upstream", "\n".join(rows) + "\n"))
+    status, steps = probe(gate)
+    assert status == 0 and len(steps["login"]) == 2, steps
+    assert not second.queue() and "message id=" not in second.log()
+
+
 def test_senders_have_their_own_logins(gate, closing):
     """credentials = sender: each line of the table is tried."""
     sink = closing(upstream.Script(gate.upstream_port, ehlo=AUTH))
