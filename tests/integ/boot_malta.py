@@ -25,6 +25,7 @@ import malta  # noqa: E402
 IDLE_KIB = 1536  # budget of all processes of the idle gate together
 SESSIONS, SESSIONS_KIB = 100, 512  # budget of idle plaintext sessions, beyond that
 BOOT = 120  # s; some 8 where nothing else runs
+CAS = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 CACHE = os.environ.get("CROSS_CACHE", "/var/tmp/sekimori-cross")
 
 
@@ -34,10 +35,12 @@ def guest(gate):
     gate.set("listen submission", address="0.0.0.0:587", plaintext_auth="10.0.2.0/24")
     gate.set("listen smtps", address="0.0.0.0:465").set("limits", sessions_per_client=200)
     gate.set("tls", certificate="/etc/server.pem", key="/etc/server.key")
-    gate.set("relay", host="10.0.2.2").write()
+    gate.set("relay", host="10.0.2.2").set("manager", audit="/disk/log/audit.log").write()
     files = {"etc/sekimori.ini": gate.path.read_bytes(), "etc/accounts": gate.accounts.read_bytes(),
              "etc/server.pem": (gate.certs / "server.pem").read_bytes(),
-             "etc/server.key": (gate.certs / "server.key").read_bytes(), "etc/touched-only": b""}
+             "etc/server.key": (gate.certs / "server.key").read_bytes()}
+    if CAS.exists():
+        files["etc/ca.crt"] = CAS.read_bytes()
     try:
         binary = malta.build(TOP, os.environ.get("BOOT_BUILD", gate.dir / "build"), CACHE)
         guest = malta.Malta(gate.dir, CACHE, binary, files, gate.port)
@@ -97,7 +100,7 @@ def test_boot(gate, guest, closing, says):
     seed = int(os.environ.get("SEED", time.time()))
     print(f"SEED={seed}")
     gate.log = guest.log
-    guest.clock = "1970-01-02T00:00:00"
+    guest.clock, guest.words = "1970-01-02T00:00:00", "touched-only"
     says(f"{guest.binary_size} octets; serves {boot(gate, guest, 1):.1f} s after power-on, in 1970")
     assert "guest: no disk" not in guest.log()
     assert re.search(r"clock", guest.log()), "nothing was said about the clock"
@@ -121,6 +124,12 @@ def test_boot(gate, guest, closing, says):
     gate.wait_log("reloaded /etc/sekimori.ini")
     arrives(load, gate, 1000003)
 
+    if CAS.exists():
+        guest.shell("printf '[relay ca]\\nsenders = elsewhere.example\\nhost = 10.0.2.2\\ntls = starttls\\ntls_ca = /etc/ca.crt\\n' "
+                    ">> /etc/sekimori.ini; sekimori reload")
+        gate.wait_log("reloaded /etc/sekimori.ini", count=2)
+        says(f"after mail and reloads, with this machine's bundle of CA certificates: {memory(guest)[1]} KiB")
+
     # Two power cuts under load
     load.add_clients(4)
     draw = random.Random(seed)
@@ -131,8 +140,10 @@ def test_boot(gate, guest, closing, says):
         time.sleep(draw.random())
         print(f"{len(load.acknowledged)} acknowledged; {guest.cut(seed + lives)}")
         load.end_life()
-        guest.clock = None
+        guest.clock, guest.words = None, ""
         boot(gate, guest, lives)
     load.settle(60)
     assert not any(word in guest.log() for word in ("EXT4-fs error", "damaged data", "lost:")), guest.log()[-3000:]
     says(f"two power cuts: {load.check()}")
+    resident, share, _ = memory(guest)
+    says(f"as the kernel shows it, with neighbours of what was used: {share} KiB, the daemon alone {resident} resident")

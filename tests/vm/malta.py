@@ -44,6 +44,7 @@ class Malta(machine.Machine):
     def __init__(self, directory, cache, binary, files, port):
         self.shell_path = os.path.join(directory, "shell")
         self.commands = 0
+        self.words = ""  # for the guest's /proc/cmdline
         self.clock = None  # of the machine at power-on; None: the right time
         self.binary_size = os.path.getsize(binary)
         files = {**files, "etc/remote": b"", "etc/passwd": "root:x:0:0::/:/bin/sh\nsekimori:x:460:460::/:/bin/false\n",
@@ -69,7 +70,7 @@ class Malta(machine.Machine):
         return [*clock, "-M", "malta", "-cpu", "24Kc", "-m", str(MEMORY), "-nodefaults", "-no-user-config", "-display", "none",
                 "-serial", "stdio", "-serial", f"unix:{self.shell_path},server=on,wait=off", "-no-reboot",
                 "-kernel", str(self.kernel), "-initrd", str(self.dir / "initramfs"),
-                "-append", "console=ttyS0 quiet panic=-1",
+                "-append", f"console=ttyS0 quiet panic=-1 {self.words}",
                 "-blockdev", blocks, "-device", "virtio-blk-pci,drive=d,write-cache=on",
                 "-netdev", f"user,id=n,restrict=off,hostfwd=tcp:127.0.0.1:{self.port}-:587",
                 "-device", "virtio-net-pci,netdev=n,romfile="]
