@@ -23,6 +23,7 @@ import guide_blocks  # noqa: E402
 import guide_world  # noqa: E402
 import house  # noqa: E402
 
+TOP = pathlib.Path(__file__).resolve().parents[2]
 INI = pathlib.Path("/etc/sekimori.ini")
 BOUND = 60  # s; of each block
 OWN = ("/run", "/root", "/var/spool", "/var/log", "/usr/local")
@@ -44,6 +45,8 @@ def furnish(work, binary, certs):
             path.write_text("".join(l for l in path.read_text().splitlines(True) if not l.startswith("sekimori:")))
     shutil.rmtree(work / "etc/sekimori", ignore_errors=True)
     (work / "etc/sekimori.ini").unlink(missing_ok=True)
+    if (TOP / "rootfs/etc/fail2ban").exists():
+        shutil.copytree(TOP / "rootfs/etc/fail2ban", work / "etc/fail2ban", dirs_exist_ok=True)
     authorities = work / "etc/ssl/certs/ca-certificates.crt"
     authorities.parent.mkdir(parents=True, exist_ok=True)
     with open(authorities, "a") as f:

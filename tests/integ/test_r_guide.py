@@ -111,7 +111,7 @@ def ran(tmp_path_factory):
     """The room's report; made once."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    for tool in ("unshare", "nsenter", "ip", "swaks", "openssl", "curl", "useradd"):
+    for tool in ("unshare", "nsenter", "ip", "swaks", "openssl", "curl", "useradd", "fail2ban-regex"):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool}")
     room = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
