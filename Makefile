@@ -55,6 +55,8 @@ FILES_SENDMAIL      := src/manager/sendmail.c src/manager/submission.c src/manag
 FILES_RETURN_JA     := src/mail/words_ja.c
 FILES_FAST_CRC      := src/base/crc32_fast.c
 FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_pop.c src/relay/wire.c src/relay/advice.c
+FILES_FORWARD       := src/manager/forward.c src/manager/place.c
+FILES_AGENTS        := src/manager/agents.c
 FILES_AUDIT         := src/manager/audit.c src/manager/chain.c src/manager/resume.c src/manager/rotation.c \
 	src/manager/logcmd.c src/manager/logcheck.c src/manager/search.c src/manager/show.c src/manager/when.c src/manager/lines.c
 # What stands in for it then.
@@ -70,6 +72,7 @@ ifeq ($(filter clean menuconfig,$(MAKECMDGOALS)),)
 include $(BUILD)/config.mk
 endif
 LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) $(foreach feature,$(filter-out $(LEFT_OUT),$(FEATURES)),$(INSTEAD_$(feature))) \
+	$(if $(filter FORWARD,$(LEFT_OUT)),$(if $(filter AGENTS,$(LEFT_OUT)),src/manager/reader.c src/base/syslog.c)) \
 	$(if $(filter PASSWD,$(LEFT_OUT)),$(if $(filter VERIFY_COMMAND,$(LEFT_OUT)),src/manager/replace.c))
 # As they lie in the build directory.
 LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),unit/test_$(subst /,_,$(file:src/%.c=%))) \

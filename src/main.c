@@ -137,6 +137,7 @@ static int version(void)
 		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" }, { CONFIG_RETURN_JA, "return-ja" },
 		{ CONFIG_PROBE, "probe" }, { CONFIG_SENDMAIL, "sendmail" },
 		{ CONFIG_FAST_CRC, "fast-crc" }, { CONFIG_AUDIT, "audit" },
+		{ CONFIG_FORWARD, "forward" }, { CONFIG_AGENTS, "agents" },
 	};
 
 	fputs("sekimori " SEKIMORI_VERSION, stdout);

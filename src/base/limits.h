@@ -88,6 +88,8 @@
 #define AUDIT_VALUE_MAX	256	/* octets of one value from outside in it, before quoting: a Message-ID, an address */
 #define STRANGERS_BURST	100	/* audit records of refusals of nobody at once, and */
 #define STRANGERS_MINUTE	10	/* a minute after that: or whoever reaches the port could rotate all evidence away */
+#define AGENTS_MAX		64	/* [agent] sections of a manager; some 700 octets each */
+#define AGENT_SESSIONS_MAX	80	/* connections of agents at a time, and of who isn't one (yet); some 40 KiB each with TLS */
 #define SYSLOG_FRAME_MAX	8192	/* octets of a syslog message: RFC 5425 section 4.3.1; the longest record of ours has some 5000 */
 #define FAULT_MAX		400	/* octets of an error text for a person */
 

@@ -354,30 +354,36 @@ static void put_plain(struct buffer *out, struct slice value)
 	}
 }
 
-static void put_field(struct buffer *out, struct slice name, struct slice value)
+/* " key=value"; `memory` has room for it. */
+static struct slice field_of(struct slice name, struct slice value, char *memory, size_t size)
 {
-	char memory[AUDIT_LINE_MAX];
-	struct buffer plain;
+	char inside[AUDIT_LINE_MAX];
+	struct buffer plain, field;
 	const char *quote;
 
-	buffer_init(&plain, memory, sizeof(memory));
+	buffer_init(&plain, inside, sizeof(inside));
 	put_plain(&plain, value);
 	quote = is_bare(buffer_bytes(&plain)) ? "" : "\"";
-	buffer_putf(out, " %.*s=%s", SLICE_ARGS(name), quote);
-	buffer_put(out, buffer_bytes(&plain));
-	buffer_put_text(out, quote);
+	buffer_init(&field, memory, size);
+	buffer_putf(&field, " %.*s=%s", SLICE_ARGS(name), quote);
+	buffer_put(&field, buffer_bytes(&plain));
+	buffer_put_text(&field, quote);
+	return buffer_bytes(&field);
 }
 
-bool syslog_fields(const struct syslog_message *m, struct buffer *out)
+void syslog_fields(const struct syslog_message *m, struct buffer *out)
 {
-	struct slice rest = m->fields, name, value;
+	char memory[AUDIT_LINE_MAX + SYSLOG_NAME_MAX + 8];
+	struct slice rest = m->fields, name, value, field;
 
-	while (rest.len > 0 && !out->overflow) {
+	while (rest.len > 0) {
 		take_param(&rest, &name, &value);	/* was good in syslog_parse */
-		if (slice_equal(name, SLICE_OF(CUT_NAME)))
-			buffer_putf(out, " %.*s", SLICE_ARGS(cut_mark));
-		else
-			put_field(out, name, value);
+		field = field_of(name, value, memory, sizeof(memory));
+		if (slice_equal(name, SLICE_OF(CUT_NAME)) || field.len + 1 + cut_mark.len > buffer_room(out)) {
+			buffer_put_text(out, " ");
+			buffer_put(out, cut_mark);
+			return;
+		}
+		buffer_put(out, field);
 	}
-	return !out->overflow;
 }

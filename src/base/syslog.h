@@ -48,7 +48,10 @@ struct syslog_message {
  * is looked at: names and values are what a record of ours can have.
  */
 bool syslog_parse(struct slice message, struct syslog_message *out);
-/* Appends " key=value" of each field, as the line had them. False without room. */
-bool syslog_fields(const struct syslog_message *m, struct buffer *out);
+/*
+ * Appends " key=value" of each field, as the line had them. One that no longer fits is left out, as are all after it, and
+ * the line ends in ` ...`, as record.c does it.
+ */
+void syslog_fields(const struct syslog_message *m, struct buffer *out);
 
 #endif

@@ -208,13 +208,21 @@ static bool assemble_accounts(struct draft *d)
 	return true;
 }
 
+static bool is_manager(const struct draft *d)
+{
+	return !strcmp(d->config->role, "manager");
+}
+
 static bool assemble_trust(struct draft *d)
 {
 	d->config->trust = trust_new();
 	if (!d->config->trust)
 		return fault_set(d->fault, STATUS_TEMPORARY, "out of memory");
 	d->config->ingest.trust = d->config->trust;
-	assemble_policy(d);
+	if (!is_manager(d))
+		assemble_policy(d);
+	if (is_manager(d))		/* nobody sends mail here */
+		return trust_seal(d->config->trust, d->fault);
 	if (!assemble_domains(d))
 		return false;
 	if (!d->accounts)
@@ -339,11 +347,31 @@ static bool assemble_alarms(struct draft *d)
 	return true;
 }
 
+/* What passes mail belongs to an agent: here it would do nothing, and nobody shall trust in it. */
+static bool refuse_mail(struct draft *d)
+{
+	static const enum draft_kind kinds[] = { DRAFT_LISTEN, DRAFT_RELAY, DRAFT_DEVICE, DRAFT_LOCAL, DRAFT_PEER };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct draft_block *b = draft_next(d, NULL, kinds[i]);
+
+		if (b)
+			return draft_refuse(d, b, NULL, "[%.*s] has no effect with [manager] role = manager, which passes no mail",
+					    SLICE_ARGS(draft_sections[kinds[i]].title));
+	}
+	if (d->config->alarm_to[0])
+		return draft_refuse(d, &d->singles[DRAFT_MANAGER], "alarm_to",
+				    "alarm_to has no effect with [manager] role = manager, which passes no mail");
+	return !d->aliases || draft_refuse(d, NULL, NULL, "[alias] has no effect with [manager] role = manager, which passes no mail");
+}
+
 bool draft_assemble(struct draft *d)
 {
 	if (!assemble_names(d) || !assemble_stamp(d) || !assemble_trust(d))
 		return false;
 	if (!d->accounts)
 		return true;
-	return assemble_alarms(d) && assemble_listens(d) && draft_assemble_relay(d);
+	if (is_manager(d))
+		return refuse_mail(d) && draft_assemble_boxes(d);
+	return assemble_alarms(d) && assemble_listens(d) && draft_assemble_relay(d) && draft_assemble_boxes(d);
 }

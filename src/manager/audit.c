@@ -31,7 +31,10 @@ struct audit {
 	int fd;				/* -1: not open */
 	uint64_t size;			/* octets of good lines in it */
 	uint64_t rotate_at;		/* octets; later than `limit` after a rotation that failed */
-	bool dirty, flushing;
+	bool dirty;
+	unsigned flushing;		/* flushes under way, of this file and the one before */
+	bool unkept;			/* one of them failed */
+	uint64_t flushing_to, kept;	/* numbers */
 	int64_t flush_at, retry_at;	/* monotonic ms */
 	uint64_t missing, lost;		/* records: since the last one written, since the start */
 	char error[FAULT_MAX];		/* empty: it goes well */
@@ -136,13 +139,22 @@ static int put_head(struct audit *a)
 static void flushed(void *context, const void *answer, size_t len)
 {
 	struct audit *a = context;
-	int32_t result = 0;
+	int32_t result = -EIO;		/* a helper that died has flushed nothing */
 
-	a->flushing = false;
+	a->flushing--;
 	if (answer && len == sizeof(result))
 		memcpy(&result, answer, sizeof(result));
-	if (result)
+	if (answer && result)
 		alarm_once(a, "flush", -result);
+	if (result) {
+		a->dirty = a->unkept = true;
+		a->flush_at = loop_now(a->loop) + AUDIT_FLUSH_MS;
+	}
+	if (a->flushing)
+		return;
+	if (!a->unkept)
+		a->kept = a->flushing_to;
+	a->unkept = false;
 }
 
 /* Removed or replaced under us: what we write is seen by nobody. */
@@ -156,7 +168,8 @@ static bool is_gone(const struct audit *a)
 static void flush(struct audit *a)
 {
 	if (a->fd >= 0 && helper_ask(a->flusher, "", 1, a->fd, flushed, a)) {
-		a->flushing = true;
+		a->flushing++;
+		a->flushing_to = a->chain.number;
 		a->dirty = false;
 		if (is_gone(a)) {
 			alarm_once(a, "it was removed", ENOENT);
@@ -249,6 +262,9 @@ static int resume(struct audit *a)
 		return result;
 	}
 	a->resumed = true;
+	a->dirty = true;		/* what is in the files needn't be on disk */
+	a->flush_at = loop_now(a->loop) + AUDIT_FLUSH_MS;
+	a->kept = 0;
 	return 0;
 }
 
@@ -317,22 +333,34 @@ static bool make_room(struct audit *a)
 	return true;
 }
 
-void audit_put(struct audit *a, int64_t wall, struct slice record)
+bool audit_put(struct audit *a, int64_t wall, struct slice record)
 {
 	int result;
 
 	if (!a || !a->path[0])
-		return;
+		return false;
 	if (chain_is_record(record) && is_writable(a) && make_room(a)) {
 		result = put_line(a, wall, 0, record);
 		if (!result && a->size < a->rotate_at)
 			end_alarm(a);
 		if (!result)
-			return;
+			return true;
 		fail(a, "write", -result);
 	}
 	a->missing++;
 	a->lost++;
+	return false;
+}
+
+uint64_t audit_kept(const struct audit *a)
+{
+	return a ? a->kept : 0;
+}
+
+void audit_hurry(struct audit *a)
+{
+	if (a && a->dirty)
+		a->flush_at = loop_now(a->loop);
 }
 
 /* A file has one key. */

@@ -37,9 +37,16 @@ struct audit_status {
 struct audit *audit_new(struct loop *l, struct helper *flusher);
 /* Opens the file and goes on where it ends; a file under another key is rotated first. What goes wrong is logged. */
 void audit_apply(struct audit *a, const struct audit_settings *s);
-/* A record, written as it happened at `wall`; chain_is_record says what it may be. Of another machine's too. */
-void audit_put(struct audit *a, int64_t wall, struct slice record);
+/*
+ * A record, written as it happened at `wall`; chain_is_record says what it may be. Of another machine's too. False: it is not in the
+ * file, and counted as missing.
+ */
+bool audit_put(struct audit *a, int64_t wall, struct slice record);
 void audit_state(const struct audit *a, struct audit_status *out);
+/* The number up to which the file is on disk. */
+uint64_t audit_kept(const struct audit *a);
+/* The flush is not put off any more: somebody waits for audit_kept. */
+void audit_hurry(struct audit *a);
 /* Before loop_free, which frees it. NULL is ignored. */
 void audit_end(struct audit *a);
 
@@ -56,9 +63,21 @@ static inline void audit_apply(struct audit *a, const struct audit_settings *s)
 	(void)a, (void)s;
 }
 
-static inline void audit_put(struct audit *a, int64_t wall, struct slice record)
+static inline bool audit_put(struct audit *a, int64_t wall, struct slice record)
 {
 	(void)a, (void)wall, (void)record;
+	return false;
+}
+
+static inline uint64_t audit_kept(const struct audit *a)
+{
+	(void)a;
+	return 0;
+}
+
+static inline void audit_hurry(struct audit *a)
+{
+	(void)a;
 }
 
 static inline void audit_state(const struct audit *a, struct audit_status *out)

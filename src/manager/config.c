@@ -316,6 +316,9 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	tls_context_release(c->ingest.tls);
+	tls_context_release(c->forward.context);
+	tls_context_release(c->agents.tls);
+	free(c->agents.rules);
 	for (unsigned i = 0; i < c->relay.route_count; i++) {
 		tls_context_release(c->relay.routes[i].context);
 		tls_context_release(c->relay.routes[i].pop.context);

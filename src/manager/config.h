@@ -6,6 +6,9 @@
 #define MANAGER_CONFIG_H
 
 #include "ingest/ingest.h"
+#include "manager/agents.h"
+#include "manager/forward.h"
+#include "manager/setting.h"
 #include "relay/route.h"
 #include "trust/trust.h"
 
@@ -38,7 +41,12 @@ struct config {
 	char role[16], audit[256];
 	unsigned licences, audit_keep;
 	uint64_t audit_size;
-	char forward[256], agents[256];		/* not built yet: always empty */
+	char forward_to[300], forward_ca[256], forward_pin[96], forward_certificate[256], forward_key[256];
+	struct forward_settings forward;	/* made of these */
+	unsigned listen_tls_count, listen_tcp_count;
+	struct setting_endpoint listen_tls[AGENT_LISTENERS_MAX / 2], listen_tcp[AGENT_LISTENERS_MAX / 2];
+	char listen_ca[256];
+	struct agents_settings agents;		/* made of these and [agent] */
 
 	struct trust *trust;			/* owned */
 	struct ingest_settings ingest;

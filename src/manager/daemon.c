@@ -32,11 +32,11 @@
 /* Blocks a session may hold: input, output, content, recipients. */
 #define BLOCKS_PER_SESSION	4
 /* Input, output and one to spare for each of the relay's connections, and some for control clients. */
-#define BLOCKS_EXTRA		(3 * COURIERS_MAX + 32)
+#define BLOCKS_EXTRA		(3 * COURIERS_MAX + 2 * AGENT_SESSIONS_MAX + 32)
 /* Certificates, log, random numbers and the like: descriptors that no watch counts. */
 #define DESCRIPTORS_EXTRA	32
 /* Listeners, connections and their dials, helpers, control clients. */
-#define WATCHES_EXTRA		(2 * COURIERS_MAX + LISTENERS_MAX + 4 * ROUTES_MAX + 64)
+#define WATCHES_EXTRA		(2 * COURIERS_MAX + LISTENERS_MAX + 4 * ROUTES_MAX + AGENT_SESSIONS_MAX + AGENT_LISTENERS_MAX + 64)
 /* procd and systemd wait longer at a stop, but a system that goes down gives about a second. */
 #define SHUTDOWN_MS		800
 
@@ -59,6 +59,8 @@ struct daemon {
 	struct stats stats;
 	char spool_path[256];		/* the one that was opened */
 	struct audit *audit;
+	struct forward *forward;
+	struct agents *agents;
 	bool foreground;
 	int64_t closing;		/* ms when it has to be over; 0: not closing */
 	bool reload_due;
@@ -135,17 +137,31 @@ static void take_record(void *context, const struct record *r)
 static void apply_audit(struct daemon *d, const struct config *c)
 {
 	const struct audit_settings s = {
-		.path = strcmp(c->role, "agent") ? c->audit : "none", .size = c->audit_size, .keep = c->audit_keep, .ring = c->keyring
+		.path = c->audit, .size = c->audit_size, .keep = c->audit_keep, .ring = c->keyring
 	};
 
 	audit_apply(d->audit, &s);
+	if (d->forward)
+		forward_apply(d->forward, &c->forward);
+}
+
+static void keep_agents(struct daemon *d)
+{
+	struct fault f = { .text = "" };
+
+	if (d->agents && d->config && !agents_apply(d->agents, &d->config->agents, &f))
+		log_line(SEVERITY_ERR, "agents are lost: %s", f.text);
 }
 
 /* All or nothing (R20): whatever goes wrong, the old configuration has not been touched. */
 static bool apply(struct daemon *d, struct config *c, struct fault *f)
 {
-	if (!ingest_apply(d->ingest, &c->ingest, f))
+	if (d->agents && !agents_apply(d->agents, &c->agents, f))
 		return false;
+	if (!ingest_apply(d->ingest, &c->ingest, f)) {
+		keep_agents(d);
+		return false;
+	}
 	if (relay_apply(d->house.relay, &c->relay)) {
 		d->house.loaded = clock_wall();
 		d->house.reload_failed = 0;
@@ -156,6 +172,7 @@ static bool apply(struct daemon *d, struct config *c, struct fault *f)
 	}
 	if (d->config)
 		ingest_apply(d->ingest, &d->config->ingest, f);
+	keep_agents(d);
 	return fault_set(f, STATUS_TEMPORARY, "no memory for the relays");
 }
 
@@ -191,6 +208,8 @@ static void begin_shutdown(struct daemon *d)
 	d->closing = loop_now(d->house.loop) + SHUTDOWN_MS;
 	ingest_shutdown(d->ingest);
 	alarms_stop(&d->alarms);
+	if (d->agents)
+		agents_shutdown(d->agents);
 	relay_shutdown(d->house.relay);
 }
 
@@ -323,6 +342,18 @@ static bool drop_rights(struct daemon *d, struct fault *f)
 		return false;
 	for (size_t i = 0; was_root && geteuid() && i < HELPERS; i++)
 		helper_become(helpers[i], geteuid(), getegid());
+	return true;
+}
+
+/* Two boxes: each has one side of it, by its role. */
+static bool build_boxes(struct daemon *d, struct fault *f)
+{
+	d->forward = forward_new(d->house.loop, d->house.blocks, d->resolver, d->flusher, d->audit);
+	d->agents = agents_new(d->house.loop, d->house.blocks, d->audit);
+	if ((CONFIG_FORWARD && !d->forward) || (CONFIG_AGENTS && !d->agents))
+		return fault_set(f, STATUS_TEMPORARY, "out of memory");
+	if (d->agents && d->config->agents.listen_count)
+		agents_recall(d->agents, d->config->audit, d->config->audit_keep);
 	return true;
 }
 
@@ -462,7 +493,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	if (!drop_rights(d, f))
 		return false;
 	try_reload(d);
-	if (!open_spool(d, f) || !build(d, f))
+	if (!open_spool(d, f) || !build(d, f) || !build_boxes(d, f))
 		return false;
 	apply_audit(d, d->config);
 	return watch_signals(d, f) && apply(d, d->config, f) && take_local(d, f) && watch_over(d, f);
@@ -493,6 +524,7 @@ static void serve(struct daemon *d)
 static void tear_down(struct daemon *d)
 {
 	trail_open(NULL, NULL);
+	forward_end(d->forward);
 	audit_end(d->audit);
 	control_free(d->control);
 	if (d->ingest)
@@ -504,6 +536,7 @@ static void tear_down(struct daemon *d)
 	helper_stop(d->flusher);
 	if (d->house.loop)
 		loop_free(d->house.loop);	/* reaps sessions, listeners, couriers */
+	agents_free(d->agents);
 	keeper_free(d->house.keeper);
 	spool_close(d->house.spool);		/* looks at writers that wait, which the next two own */
 	relay_free(d->house.relay);

@@ -14,7 +14,7 @@
 enum draft_kind {
 	DRAFT_SERVER, DRAFT_TLS, DRAFT_TRUST, DRAFT_STAMP, DRAFT_RETURN, DRAFT_QUEUE, DRAFT_LIMITS, DRAFT_LOG, DRAFT_MANAGER,
 	DRAFT_SINGLES,			/* those above come once, and fill struct config itself */
-	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_LOCAL, DRAFT_PEER, DRAFT_ALIAS,
+	DRAFT_RELAY = DRAFT_SINGLES, DRAFT_LISTEN, DRAFT_DEVICE, DRAFT_LOCAL, DRAFT_PEER, DRAFT_AGENT, DRAFT_ALIAS,
 	DRAFT_KINDS
 };
 
@@ -54,6 +54,11 @@ struct draft_relay {
 	uint8_t credentials;
 };
 
+struct draft_agent {
+	struct agent_rule rule;
+	char pin[96];
+};
+
 struct draft_block {			/* one section of the file */
 	struct draft_block *next;
 	enum draft_kind kind;
@@ -65,6 +70,7 @@ struct draft_block {			/* one section of the file */
 		struct draft_device *device;	/* and of [local] */
 		struct trust_peer *peer;
 		struct draft_relay *relay;
+		struct draft_agent *agent;
 		void *memory;		/* owned but of the singles */
 	};
 };
@@ -132,6 +138,8 @@ static inline bool draft_assemble_pop(struct draft *d, struct draft_block *b)
 	return true;
 }
 #endif
+/* The way to the manager, or the agents of one. */
+bool draft_assemble_boxes(struct draft *d);
 /* "AA:BB…" as openssl prints a fingerprint, in place. */
 void draft_strip_colons(char *text);
 

@@ -178,18 +178,15 @@ static const char *check_path(struct slice text)
 	return text.len > 1 && text.at[0] == '/' && text.at[text.len - 1] != '/' ? NULL : "must be none or the whole path of a file";
 }
 
-static const char *check_missing(struct slice text)
-{
-	(void)text;
-	return "is not available in this version";
-}
-
 static const char *check_role(struct slice text)
 {
-	if (slice_equal(text, SLICE_OF("combined")))
-		return NULL;
-	if (slice_equal(text, SLICE_OF("agent")) || slice_equal(text, SLICE_OF("manager")))
-		return check_missing(text);
+	static const struct { struct slice name; bool built; } roles[] = {
+		{ SLICE("combined"), true }, { SLICE("agent"), CONFIG_FORWARD }, { SLICE("manager"), CONFIG_AGENTS },
+	};
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		if (slice_equal(text, roles[i].name))
+			return roles[i].built ? NULL : "is not available in this version: it was built without it";
 	return "must be combined | agent | manager";
 }
 
@@ -361,8 +358,23 @@ static const struct setting_row manager_rows[] = {
 	{ "audit_size", "8M", KIND_SIZE, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_size), .min = 64 * KIB, .max = GIB },
 	{ "audit_keep", "4", KIND_NUMBER, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_keep), .min = 0, .max = 1000 },
 	{ "alarm_to", "", KIND_TEXT, 0, FIELD(struct config, alarm_to), .check = check_address },
-	{ "forward", "", KIND_TEXT, 0, FIELD(struct config, forward), .check = check_missing },
-	{ "listen", "", KIND_TEXT, 0, FIELD(struct config, agents), .check = check_missing },
+	{ "forward", "", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward_to), .check = check_print },
+	{ "forward_ack", "yes", KIND_WORD, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward.acknowledged), .words = yes_no },
+	{ "forward_name", "", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward.tls_name), .check = check_host },
+	{ "forward_ca", "/etc/ssl/certs/ca-certificates.crt", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward_ca) },
+	{ "forward_pin", "", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward_pin), .check = check_pin },
+	{ "forward_certificate", "", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward_certificate) },
+	{ "forward_key", "", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward_key) },
+	{ "listen", "", KIND_ENDPOINTS, SETTING_OF(CONFIG_AGENTS), FIELDS(struct config, listen_tls, listen_tls_count) },
+	{ "listen_tcp", "", KIND_ENDPOINTS, SETTING_OF(CONFIG_AGENTS), FIELDS(struct config, listen_tcp, listen_tcp_count) },
+	{ "listen_ca", "", KIND_TEXT, SETTING_OF(CONFIG_AGENTS), FIELD(struct config, listen_ca) },
+	{ .key = NULL }
+};
+
+static const struct setting_row agent_rows[] = {
+	{ "tls_name", "", KIND_TEXT, SETTING_OF(CONFIG_AGENTS), FIELD(struct draft_agent, rule.tls_name), .check = check_domain },
+	{ "tls_pin", "", KIND_TEXT, SETTING_OF(CONFIG_AGENTS), FIELD(struct draft_agent, pin), .check = check_pin },
+	{ "ip", NULL, KIND_NETWORKS, SETTING_OF(CONFIG_AGENTS), FIELD(struct draft_agent, rule.from), .min = 1 },
 	{ .key = NULL }
 };
 
@@ -381,5 +393,6 @@ const struct draft_section draft_sections[DRAFT_KINDS] = {
 	[DRAFT_DEVICE] = { SLICE("device"), device_rows, NAME_MUST, ACCOUNTS_MAX, sizeof(struct draft_device) },
 	[DRAFT_LOCAL] = { SLICE("local"), local_rows, NAME_MAYBE, 64, sizeof(struct draft_device) },
 	[DRAFT_PEER] = { SLICE("peer"), peer_rows, NAME_MUST, NETWORKS_MAX, sizeof(struct trust_peer) },
+	[DRAFT_AGENT] = { SLICE("agent"), agent_rows, NAME_MUST, AGENTS_MAX, sizeof(struct draft_agent) },
 	[DRAFT_ALIAS] = { SLICE("alias"), NULL, NAME_NONE, 1, 0 },
 };

@@ -19,7 +19,10 @@ static void require(bool holds)
 static bool line_of(const struct syslog_message *m, char *memory, size_t size, struct buffer *line)
 {
 	buffer_init(line, memory, size);
-	return buffer_put(line, m->event) && syslog_fields(m, line);
+	if (!buffer_put(line, m->event))
+		return false;
+	syslog_fields(m, line);
+	return !line->overflow;
 }
 
 static void go_round(const struct syslog_message *m)

@@ -73,7 +73,7 @@ static void lines_come_back_as_they_were(void **state)
 		assert_true(slice_equal(m.stream, h.stream) && slice_equal(m.host, h.host));
 		buffer_init(&line, again, sizeof(again));
 		buffer_put(&line, m.event);
-		assert_true(syslog_fields(&m, &line));
+		syslog_fields(&m, &line);
 		if (!slice_equal(buffer_bytes(&line), lines[i]))
 			fail_msg("%.*s became %.*s", SLICE_ARGS(lines[i]), SLICE_ARGS(buffer_bytes(&line)));
 	}
@@ -105,7 +105,7 @@ static void every_record_comes_back(void **state)
 		assert_true(syslog_parse(message, &m));
 		buffer_init(&line, again, sizeof(again));
 		buffer_put(&line, m.event);
-		assert_true(syslog_fields(&m, &line));
+		syslog_fields(&m, &line);
 		assert_true(slice_equal(buffer_bytes(&line), slice_of(r.text)));
 	}
 }

@@ -314,10 +314,22 @@ static const struct {
 	{ 28, "[log]\nlevel = warn", "s.ini:29: level = warn: must be err | warning | notice | info | debug" },
 	{ 28, "[log]\nfacility = post",
 	  "s.ini:29: facility = post: must be mail, daemon, user, auth, local0 to local7 or another facility of syslog(3)" },
-	{ 30, "role = agent", "s.ini:30: role = agent: is not available in this version" },
+	{ 30, "role = agent", "s.ini:30: role = agent needs forward = tls://… in [manager]" },
+	{ 30, "role = agent\nforward = m.example", "s.ini:31: forward = m.example: must be tls://HOST:PORT or tcp://HOST:PORT" },
+	{ 30, "role = agent\nforward = udp://m.example:514", "s.ini:31: forward = udp://m.example:514: must be tls://HOST:PORT or tcp://HOST:PORT" },
+	{ 30, "role = agent\nforward = tcp://m.example:0", "s.ini:31: forward = tcp://m.example:0: must be tls://HOST:PORT or tcp://HOST:PORT" },
+	{ 30, "role = agent\nforward = tcp://::1:601", "s.ini:31: forward = tcp://::1:601: must be tls://HOST:PORT or tcp://HOST:PORT" },
+	{ 30, "role = agent\nforward = tcp://m.example:601\nforward_ca = /ca.pem", "s.ini:32: forward_ca has no effect with tcp://" },
+	{ 30, "role = agent\nforward = tcp://m.example:601\naudit = none",
+	  "s.ini:32: an agent keeps in its audit file what the manager hasn't got yet: audit can't be none" },
+	{ 30, "role = agent\nforward = tls://m.example:6514\nforward_key = /key.pem",
+	  "s.ini:32: forward_certificate and forward_key go together" },
+	{ 30, "role = manager\nlisten_tcp = 127.0.0.1:601",
+	  "s.ini:7: [listen] has no effect with [manager] role = manager, which passes no mail" },
 	{ 30, "role = boss", "s.ini:30: role = boss: must be combined | agent | manager" },
-	{ 30, "forward = tls://m.example:6514", "s.ini:30: forward = tls://m.example:6514: is not available in this version" },
-	{ 30, "listen = 0.0.0.0:6514", "s.ini:30: listen = 0.0.0.0:6514: is not available in this version" },
+	{ 30, "forward = tls://m.example:6514", "s.ini:30: forward has no effect without role = agent" },
+	{ 30, "listen = 0.0.0.0:6514", "s.ini:30: listen has no effect without role = manager" },
+	{ 30, "[agent x]\nip = 127.0.0.1", "s.ini:30: [agent] has no effect without [manager] role = manager" },
 	{ 30, "role = combined\nrole = combined", "s.ini:31: role stands a second time in [manager]" },
 	{ 30, "[relay default]\nhost = a.jp\ndomains = b.jp",
 	  "s.ini:30: [relay default]: the default next hop is [relay], without a name" },
@@ -326,6 +338,63 @@ static const struct {
 	  "s.ini:31: [listen second] has an address of [listen main], or one twice" },
 	{ 18, "ip = 0.0.0.0/0", NULL },
 };
+
+/* A whole file. */
+static struct config *read_text(const char *text, struct fault *f)
+{
+	FILE *file = fopen("s.ini", "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	fclose(file);
+	assert_int_equal(chmod("s.ini", 0600), 0);
+	return read_config(true, f);
+}
+
+#define MANAGER "[server]\nhostname = m.example\n[manager]\nrole = manager\n"
+#define PIN "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+
+static void test_manager(void **state)
+{
+	static const struct { const char *text, *fault; } rows[] = {
+		{ MANAGER, "s.ini:4: role = manager needs listen = ADDRESS:PORT in [manager]" },
+		{ MANAGER "listen_tcp = 127.0.0.1:601\n[agent a]\n", "s.ini:6: [agent a] needs tls_pin or tls_name, or in clear ip" },
+		{ MANAGER "listen_tcp = 127.0.0.1:601\n[agent]\nip = 127.0.0.1\n", "s.ini:6: [agent]: must be [agent NAME], a name of letters, digits, - _ ." },
+		{ MANAGER "listen_tcp = 127.0.0.1:601\n[agent a]\nip = none\n", "s.ini:7: ip = none: at least one address is needed" },
+		{ MANAGER "listen_tcp = 127.0.0.1:601\n[agent a]\nip = 127.0.0.1\n[agent a]\nip = 127.0.0.2\n", "s.ini:8: [agent a] stands here a second time" },
+		{ MANAGER "listen_tcp = 127.0.0.1:601\n[agent a]\ntls_pin = " PIN "\n", "s.ini:6: [agent a] has a certificate, but there is no listen" },
+		{ MANAGER "listen = 127.0.0.1:6514\n[agent a]\nip = 127.0.0.1\n", "s.ini:6: [agent a] has only an address, but there is no listen_tcp" },
+		{ MANAGER "listen = 127.0.0.1:6514\n[agent a]\ntls_name = a.example\n",
+		  "s.ini:7: tls_name needs listen_ca in [manager]: whose certificates are to be believed?" },
+		{ MANAGER "listen = 127.0.0.1:6514\nlisten_ca = /ca.pem\n[agent a]\ntls_name = a.example\ntls_pin = " PIN "\n",
+		  "s.ini:9: tls_pin and tls_name: only one of them" },
+		{ MANAGER "listen_tcp = 127.0.0.1:601\naudit = none\n", "s.ini:6: a manager's records go into the audit file: audit can't be none" },
+		{ MANAGER "listen_tcp = 127.0.0.1:601\n[relay]\nhost = a.jp\ntls = none\n",
+		  "s.ini:6: [relay] has no effect with [manager] role = manager, which passes no mail" },
+	};
+	struct config *c;
+	struct fault f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_null(read_text(rows[i].text, &f));
+		assert_string_equal(f.text, rows[i].fault);
+	}
+	c = read_text(MANAGER "listen_tcp = 127.0.0.1:601, [::1]:601\n[agent a]\nip = 127.0.0.0/8, ::1\n[agent b]\nip = 192.0.2.1\n", &f);
+	assert_string_equal(f.text, "");
+	assert_int_equal(c->agents.listen_count, 2);
+	assert_int_equal(c->agents.rule_count, 2);
+	assert_string_equal(c->agents.rules[1].name, "b");
+	assert_int_equal(c->agents.rules[0].from.count, 2);
+	assert_int_equal(c->ingest.listen_count + c->relay.route_count, 0);
+	config_free(c);
+	c = expect_good(30, "role = agent\nforward = tcp://[::1]:601\nforward_ack = no");
+	assert_string_equal(c->forward.host, "::1");
+	assert_int_equal(c->forward.port, 601);
+	assert_false(c->forward.acknowledged);
+	assert_string_equal(c->forward.hostname, "mail.test-sample.jp");
+	config_free(c);
+}
 
 /* A board that has left something out refuses it as such, and offers less. */
 static void expect_some_fault(unsigned line, const char *text, const char *fault)
@@ -705,6 +774,7 @@ int main(void)
 		unit_test_of(CONFIG_POP_BEFORE_SMTP, test_pop),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_bad),
+		unit_test_of(CONFIG_AGENTS && CONFIG_FORWARD, test_manager),
 		unit_test_of(EVERY_WORD, test_empty_allowed),
 		cmocka_unit_test(test_loops),
 		cmocka_unit_test(test_smallest),
