@@ -185,7 +185,8 @@ DESTDIR ?=
 PREFIX  ?= /usr
 INIT    ?= $(if $(wildcard /run/systemd/system /usr/lib/systemd/system),systemd,none)
 INSTALL ?= install
-INIT_systemd := usr/lib/systemd/system/sekimori.service usr/lib/sysusers.d/sekimori.conf usr/lib/tmpfiles.d/sekimori.conf
+INIT_systemd := usr/lib/systemd/system/sekimori.service usr/lib/sysusers.d/sekimori.conf usr/lib/tmpfiles.d/sekimori.conf \
+	etc/fail2ban/filter.d/sekimori.conf etc/fail2ban/jail.d/sekimori.conf
 INIT_procd   := etc/init.d/sekimori lib/upgrade/keep.d/sekimori
 MANUAL       := man8/sekimori.8 man8/sekimori-sendmail.8 man5/sekimori.ini.5
 GUIDE        := $(patsubst rootfs/usr/share/%,%,$(wildcard rootfs/usr/share/doc/sekimori/*.md))

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "manager/draft.h"
 #include "manager/ini.h"
+#include "manager/said.h"
 #include "trust/accounts.h"
 
 static bool is_name(struct slice name)
@@ -119,6 +120,11 @@ static bool add_alias(struct draft *d, struct slice key, struct slice accounts, 
 	return true;
 }
 
+static bool remember(struct draft *d, const char *section, struct slice key, struct slice value, struct fault *f)
+{
+	return said_add(&d->config->said, slice_of(section), key, value) || fault_set(f, STATUS_TEMPORARY, "out of memory");
+}
+
 static bool add_setting(struct draft *d, const char *section, struct slice key, struct slice value, unsigned line,
 			struct fault *f)
 {
@@ -130,12 +136,13 @@ static bool add_setting(struct draft *d, const char *section, struct slice key, 
 		return true;
 	rows = draft_sections[b->kind].rows;
 	if (!rows)
-		return add_alias(d, key, value, line, f);
+		return add_alias(d, key, value, line, f) && remember(d, section, key, value, f);
 	row = draft_row(b, key);
 	if (row < 0)
 		return fault_at(f, d->path, line, "unknown key %.*s in [%s]", SLICE_ARGS(key), section);
 	b->lines[row] = line;
-	return setting_put(&rows[row], b->memory, value, d->path, line, f);
+	return setting_put(&rows[row], b->memory, value, d->path, line, f) &&
+	       (rows[row].flags & SETTING_SECRET || remember(d, section, key, value, f));
 }
 
 /* A fault of one line doesn't keep the next lines from being looked at; the first one is the result. */
@@ -329,6 +336,7 @@ void config_free(struct config *c)
 	free(c->relay.routes);
 	free(c->relay.owners);
 	trust_free(c->trust);
+	said_free(c->said);
 	if (c->keyring)
 		secret_wipe(c->keyring, sizeof(*c->keyring));
 	free(c->keyring);

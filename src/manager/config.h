@@ -48,6 +48,7 @@ struct config {
 	char listen_ca[256];
 	struct agents_settings agents;		/* made of these and [agent] */
 
+	struct said *said;			/* owned: what the file says, for the next reload */
 	struct trust *trust;			/* owned */
 	struct ingest_settings ingest;
 	struct relay_settings relay;

@@ -195,8 +195,12 @@ static bool produce_reload(struct client *c, struct buffer *out)
 {
 	struct fault f = { .text = "" };
 
-	if (c->control->house->reload(c->control->house->context, &f))
-		return finish(out, STATUS_OK, "reloaded\n");
+	buffer_put_text(out, "0\n");
+	if (c->control->house->reload(c->control->house->context, out, &f)) {
+		buffer_put_text(out, "reloaded\n");
+		return true;
+	}
+	buffer_clear(out);
 	buffer_putf(out, "%d\n%s\nthe old configuration stays in force\n", f.status, f.text);
 	return true;
 }

@@ -31,8 +31,8 @@ struct control_house {
 	int64_t loaded;			/* wall, seconds: the configuration in force */
 	int64_t reload_failed;		/* wall, seconds: the last reload, which failed; 0: it didn't */
 	int64_t certificate_until;	/* wall, seconds: the end of our own; INT64_MAX: there is none */
-	/* Reads the files again: true when all was taken; `f` says why not. */
-	bool (*reload)(void *context, struct fault *f);
+	/* Reads the files again: true when all was taken, and `told` has what has changed; else `f` says why not. */
+	bool (*reload)(void *context, struct buffer *told, struct fault *f);
 	void *context;
 };
 

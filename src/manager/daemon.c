@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/trail.h"
 #include "manager/alarms.h"
+#include "manager/changes.h"
 #include "manager/audit.h"
 #include "manager/commands.h"
 #include "manager/config.h"
@@ -81,28 +83,6 @@ static void report_spool(void *context, const char *line)
 static void open_log(const struct daemon *d, const struct config *c)
 {
 	log_open("sekimori", c->log_facility, (enum severity)c->log_severity, d->foreground);
-}
-
-/* Settings that are looked at only at start. */
-static void tell_unchangeable(const struct config *old, const struct config *new)
-{
-	const struct {
-		const char *key;
-		bool changed;
-	} rows[] = {
-		{ "spool", strcmp(old->spool, new->spool) != 0 },
-		{ "spool_size", old->spool_size != new->spool_size },
-		{ "control", strcmp(old->control, new->control) != 0 },
-		{ "local", strcmp(old->local, new->local) != 0 },
-		{ "user", strcmp(old->user, new->user) != 0 },
-		{ "max_sessions", old->ingest.max_sessions != new->ingest.max_sessions },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].changed)
-			log_line(SEVERITY_NOTICE, "[server] %s has changed: it takes a restart", rows[i].key);
-	if (!old->user_count && new->user_count)
-		log_line(SEVERITY_NOTICE, "[local] is new: programs of this machine can send after a restart");
 }
 
 static void retire(struct daemon *d, struct config *c)
@@ -176,7 +156,17 @@ static bool apply(struct daemon *d, struct config *c, struct fault *f)
 	return fault_set(f, STATUS_TEMPORARY, "no memory for the relays");
 }
 
-static bool reload(void *context, struct fault *f)
+/* Into the log, and for who has asked. */
+static void tell_change(void *context, const char *line)
+{
+	struct buffer *told = context;
+
+	log_line(SEVERITY_NOTICE, "reload: %s", line);
+	if (told)
+		buffer_putf(told, "%s\n", line);
+}
+
+static bool reload(void *context, struct buffer *told, struct fault *f)
 {
 	struct daemon *d = context;
 	struct config *c;
@@ -191,7 +181,8 @@ static bool reload(void *context, struct fault *f)
 		log_line(SEVERITY_ERR, "reload failed, the old configuration stays: %s", f->text);
 		return false;
 	}
-	tell_unchangeable(d->config, c);
+	if (!changes_tell(d->config, c, tell_change, told))
+		tell_change(told, "nothing has changed");
 	retire(d, d->config);
 	d->config = c;
 	open_log(d, c);
@@ -473,6 +464,7 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	struct rlimit no_core = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &no_core);	/* R63: passwords are in memory */
+	prctl(PR_SET_DUMPABLE, 0);		/* the limit doesn't hold for cores that are piped to a program (core(5)) */
 	keep_memory_lean();
 	log_open("sekimori", log_facility(SLICE_OF("mail")), SEVERITY_INFO, d->foreground);
 	if (!start_helpers(d, f) || !start_tls(f))
@@ -514,7 +506,7 @@ static void serve(struct daemon *d)
 		}
 		if (d->reload_due) {
 			d->reload_due = false;
-			reload(d, &f);
+			reload(d, NULL, &f);
 		}
 		free_retired(d);
 	}

@@ -1,0 +1,16 @@
+/*
+ * What a reload has changed, in short lines for a person: "listener submission 0.0.0.0:587 added", "relay default: host a -> b". Never a secret.
+ */
+#ifndef MANAGER_CHANGES_H
+#define MANAGER_CHANGES_H
+
+#include "manager/config.h"
+
+#define CHANGES_MAX	60	/* lines; the others are counted in the last one */
+
+typedef void changes_sink(void *context, const char *line);
+
+/* How many there were. */
+unsigned changes_tell(const struct config *old, const struct config *new, changes_sink *sink, void *context);
+
+#endif
