@@ -12,7 +12,8 @@ import house
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 MANUAL = {"man8/sekimori.8", "man8/sekimori-sendmail.8", "man5/sekimori.ini.5"}
-SYSTEMD = {"usr/lib/systemd/system/sekimori.service", "usr/lib/sysusers.d/sekimori.conf", "usr/lib/tmpfiles.d/sekimori.conf"}
+SYSTEMD = {"usr/lib/systemd/system/sekimori.service", "usr/lib/sysusers.d/sekimori.conf", "usr/lib/tmpfiles.d/sekimori.conf",
+           "etc/fail2ban/filter.d/sekimori.conf", "etc/fail2ban/jail.d/sekimori.conf"}
 PROCD = {"etc/init.d/sekimori", "lib/upgrade/keep.d/sekimori"}
 
 
