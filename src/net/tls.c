@@ -272,17 +272,65 @@ ssize_t tls_read(struct tls *t, void *out, size_t size)
 	return take_code(t, code);
 }
 
+/*
+ * mbedtls_ssl_write that could not send its record whole wants to be called again, and knows the record from what is left to be sent
+ * (out_left). That goes wrong both ways. What another call has left, a ticket of ours or an alert, would be taken for the record, and the octets
+ * lost; and a record that another call has sent to its end, as reading a ticket of TLS 1.3 does, would be made again, and the octets doubled.
+ */
+static bool has_left(const struct tls *t)
+{
+	return t->ssl.MBEDTLS_PRIVATE(out_left) > 0;
+}
+
+/* Octets of the record under way, when it has gone. */
+static size_t take_gone(struct tls *t)
+{
+	size_t n = has_left(t) ? 0 : t->pending;
+
+	if (n)
+		t->pending = 0;
+	return n;
+}
+
+/* A ticket that has come in part, then what is no record of ours. 0, or mbedTLS' code. */
+static int clear_way(struct tls *t)
+{
+	int code = 0;
+
+	for (int i = 0; i < TICKETS_MAX && t->ssl.MBEDTLS_PRIVATE(state) != MBEDTLS_SSL_HANDSHAKE_OVER; i++) {
+		code = mbedtls_ssl_handshake(&t->ssl);
+		if (code && !took_ticket(t, code))
+			return code;
+	}
+	if (t->ssl.MBEDTLS_PRIVATE(state) != MBEDTLS_SSL_HANDSHAKE_OVER)
+		return MBEDTLS_ERR_SSL_WANT_READ;
+	return !t->pending && has_left(t) ? mbedtls_ssl_write(&t->ssl, (const unsigned char *)"", 0) : 0;
+}
+
+static int write_record(struct tls *t, const void *in, size_t len)
+{
+	int most = mbedtls_ssl_get_max_out_record_payload(&t->ssl);
+	int code = mbedtls_ssl_write(&t->ssl, in, len);
+
+	t->pending = 0;
+	if (code == MBEDTLS_ERR_SSL_WANT_WRITE && most > 0)
+		t->pending = len < (size_t)most ? len : (size_t)most;
+	return code;
+}
+
 ssize_t tls_write(struct tls *t, const void *in, size_t len)
 {
-	int code = MBEDTLS_ERR_SSL_WANT_WRITE;
+	size_t gone;
+	int code;
 
 	if (t->failed)
 		return TLS_FAILED;
-	for (int i = 0; i < TICKETS_MAX; i++) {
-		code = mbedtls_ssl_write(&t->ssl, in, len);
-		if (!took_ticket(t, code))
-			break;
-	}
+	code = clear_way(t);
+	gone = take_gone(t);
+	if (gone)
+		return (ssize_t)gone;
+	if (!code && len)
+		code = write_record(t, in, len);
 	return code >= 0 ? code : take_code(t, code);
 }
 

@@ -62,6 +62,7 @@ struct tls {
 	bool resumed, done;			/* done: the handshake */
 	bool failed, closed;
 	bool wants_12, wants_anew;		/* another handshake may go otherwise: by conf_12, without the session offered */
+	size_t pending;				/* octets of a record that WANT_WRITE has cut short */
 	bool heard, foreign;			/* the first octet came; it was not TLS */
 	uint32_t flags;				/* MBEDTLS_X509_BADCERT_… of the whole chain */
 	mbedtls_x509_time valid_to;		/* of the peer's certificate, once verified */
