@@ -45,8 +45,7 @@ def furnish(work, binary, certs):
             path.write_text("".join(l for l in path.read_text().splitlines(True) if not l.startswith("sekimori:")))
     shutil.rmtree(work / "etc/sekimori", ignore_errors=True)
     (work / "etc/sekimori.ini").unlink(missing_ok=True)
-    if (TOP / "rootfs/etc/fail2ban").exists():
-        shutil.copytree(TOP / "rootfs/etc/fail2ban", work / "etc/fail2ban", dirs_exist_ok=True)
+    shutil.copytree(TOP / "rootfs/etc/fail2ban", work / "etc/fail2ban", dirs_exist_ok=True)
     authorities = work / "etc/ssl/certs/ca-certificates.crt"
     authorities.parent.mkdir(parents=True, exist_ok=True)
     with open(authorities, "a") as f:
