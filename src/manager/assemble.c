@@ -9,6 +9,7 @@
 
 #include "manager/draft.h"
 #include "manager/text.h"
+#include "spool/medium.h"
 #include "trust/accounts.h"
 
 #define ONE_BOX_MAX 1000		/* accounts that one box is laid out for (R55) */
@@ -365,8 +366,22 @@ static bool refuse_mail(struct draft *d)
 	return !d->aliases || draft_refuse(d, NULL, NULL, "[alias] has no effect with [manager] role = manager, which passes no mail");
 }
 
+/* On routers /var/log is memory, of which the files would take more than there is to spare: there it takes a word of the owner's. */
+static void assemble_audit(struct draft *d)
+{
+	struct config *c = d->config;
+	const char *memory = CONFIG_AUDIT && !draft_has(&d->singles[DRAFT_MANAGER], "audit") ? medium_memory(c->audit) : NULL;
+
+	if (!memory || !strcmp(c->role, "agent"))
+		return;
+	draft_notice(d, "%s: no audit file is written: %s would be in memory (%s); name a file on a disk, or none, in [manager] audit",
+		     d->path, c->audit, memory);
+	slice_copy(SLICE_OF("none"), c->audit, sizeof(c->audit));
+}
+
 bool draft_assemble(struct draft *d)
 {
+	assemble_audit(d);
 	if (!assemble_names(d) || !assemble_stamp(d) || !assemble_trust(d))
 		return false;
 	if (!d->accounts)
