@@ -52,6 +52,8 @@ struct forward {
 	int64_t hurry_at;		/* ms: no flush is asked for before */
 	int64_t pause;			/* ms */
 	uint64_t put;			/* the last number dealt with; those behind `sent` are in the batch */
+	char link[CHAIN_LINK_SIZE + 1];	/* of `put` */
+	bool known;			/* the file is still the one that `place` is about */
 	uint64_t asked;			/* the last number of the batch that is a message; 0: no batch is under way */
 	int64_t told_at;		/* ms when the log heard of the absence; 0: it hasn't */
 	char address[80], error[FAULT_MAX];
@@ -181,6 +183,7 @@ static void put_line(struct forward *f, struct buffer *out, const struct chain_l
 	if (skipped && f->put)
 		put_missing(f, out, line->number - 1, skipped, wall);
 	f->put = line->number;
+	slice_copy(line->link, f->link, sizeof(f->link));
 	if (begins_with(line->record, CHAIN_FILE) || begins_with(line->record, CHAIN_GAP) || begins_with(line->record, CHAIN_TORN))
 		return;
 	if (!put_record(f, out, line->number, wall, line->record))
@@ -198,7 +201,7 @@ static void settle(struct forward *f)
 	f->asked = 0;
 	f->deadline = NEVER;
 	f->pause = RETRY_FIRST_MS;
-	place_reach(f->place, f->put);
+	place_reach(f->place, f->put, slice_of(f->link));
 }
 
 static void fill(struct forward *f, uint64_t kept)
@@ -232,6 +235,34 @@ static void log_renumbered(const struct forward *f)
 	log_record(SEVERITY_WARNING, &r);
 }
 
+/*
+ * The files may have been lost, or given another's place: then the numbers begin anew, and so does the numbering. The first line, which is
+ * the file's own, is reached at once: so there is always one to know the file by.
+ */
+static void know_file(struct forward *f)
+{
+	uint64_t place = place_number(f->place);
+	struct chain_line line;
+	int result = reader_next(&f->reader, place ? place : 1, &line);
+
+	if (result < 0) {
+		fail(f, strerror(-result));
+		return;
+	}
+	if (place && (!result || (line.number == place && !place_is(f->place, &line)))) {
+		place_begin(f->place);
+		log_renumbered(f);
+		reader_close(&f->reader);
+		place = 0;
+		result = reader_next(&f->reader, 1, &line);
+	}
+	f->known = result > 0;
+	if (!place && result > 0 && begins_with(line.record, CHAIN_FILE))
+		place_reach(f->place, line.number, line.link);
+	f->put = place_number(f->place);
+	reader_close(&f->reader);
+}
+
 /* What is on our disk goes out; what isn't will be soon. */
 static void send_more(struct forward *f)
 {
@@ -239,11 +270,10 @@ static void send_more(struct forward *f)
 
 	if (f->asked || f->stage != FORWARD_UP)
 		return;
-	if (last && place_number(f->place) > last) {	/* the files were lost, and are numbered anew */
-		place_begin(f->place);
-		log_renumbered(f);
-		f->put = 0;
-	}
+	if (last && (!f->known || place_number(f->place) > last))
+		know_file(f);
+	if (!f->known)
+		return;
 	if (f->put < kept)
 		fill(f, kept);
 	if (f->put < last && kept < last && now(f) >= f->hurry_at) {
@@ -504,6 +534,7 @@ void forward_apply(struct forward *f, const struct forward_settings *s)
 	if (moved)
 		place_open(f->place, s->path);
 	f->put = place_number(f->place);
+	f->known = false;
 	f->pause = RETRY_FIRST_MS;
 	f->stage = FORWARD_RESTING;
 	f->deadline = now(f);

@@ -16,7 +16,7 @@
 
 #define KEEP_MS		5000	/* between writings; what a crash forgets is sent again, and known there */
 #define STREAM_OCTETS	8
-#define TEXT_MAX	(AGENT_STREAM_MAX + 24)
+#define TEXT_MAX	(AGENT_STREAM_MAX + CHAIN_LINK_SIZE + 24)
 
 struct place {
 	struct loop *loop;
@@ -24,6 +24,7 @@ struct place {
 	char path[300], next[304];	/* FILE.sent, and what is to become it */
 	char stream[AGENT_STREAM_MAX + 1];
 	uint64_t number;
+	char link[CHAIN_LINK_SIZE + 1];
 	bool dirty, told;
 	int fd;				/* of `next`, being flushed; -1 */
 	int64_t keep_at;		/* ms */
@@ -66,13 +67,13 @@ static bool is_stream(struct slice s)
 	return s.len > 0 && s.len <= AGENT_STREAM_MAX;
 }
 
-/* "STREAM NUMBER\n"; anything else is none. */
+/* "STREAM NUMBER LINK\n"; anything else is none. */
 static bool parse(struct place *p, struct slice text)
 {
-	struct slice stream = slice_first(text, slice_find(text, ' ')), number = slice_skip(text, stream.len + 1);
+	struct slice line = slice_first(text, slice_find(text, '\n')), stream, number;
 
-	if (!is_stream(stream) || slice_find(number, '\n') + 1 != number.len ||
-	    !slice_number(slice_first(number, number.len - 1), INT64_MAX, &p->number))
+	if (line.len + 1 != text.len || !slice_word(&line, &stream) || !slice_word(&line, &number) || !is_stream(stream) ||
+	    !slice_number(number, INT64_MAX, &p->number) || !slice_copy(slice_trim(line), p->link, sizeof(p->link)))
 		return false;
 	slice_copy(stream, p->stream, sizeof(p->stream));
 	return true;
@@ -87,6 +88,7 @@ void place_begin(struct place *p)
 	for (unsigned i = 0; i < sizeof(octets); i++)
 		snprintf(p->stream + 2 * i, 3, "%02x", octets[i]);
 	p->number = 0;
+	p->link[0] = '\0';
 	p->dirty = true;
 	p->keep_at = loop_now(p->loop);
 }
@@ -120,14 +122,20 @@ uint64_t place_number(const struct place *p)
 	return p->number;
 }
 
-void place_reach(struct place *p, uint64_t number)
+void place_reach(struct place *p, uint64_t number, struct slice link)
 {
 	if (number == p->number)
 		return;
 	p->number = number;
+	slice_copy(link, p->link, sizeof(p->link));
 	if (!p->dirty)
 		p->keep_at = loop_now(p->loop) + KEEP_MS;
 	p->dirty = true;
+}
+
+bool place_is(const struct place *p, const struct chain_line *line)
+{
+	return line->number == p->number && slice_equal(line->link, slice_of(p->link));
 }
 
 static void complain(struct place *p, int error)
@@ -142,7 +150,7 @@ static void complain(struct place *p, int error)
 static bool write_next(struct place *p)
 {
 	char text[TEXT_MAX];
-	int n = snprintf(text, sizeof(text), "%s %" PRIu64 "\n", p->stream, p->number);
+	int n = snprintf(text, sizeof(text), "%s %" PRIu64 " %s\n", p->stream, p->number, p->link);
 
 	p->fd = open(p->next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
 	return p->fd >= 0 && write(p->fd, text, (size_t)n) == n;
