@@ -9,7 +9,7 @@
 static const char *const names[ALARM_KINDS] = {
 	[ALARM_UPSTREAM_LOGIN] = "upstream-login", [ALARM_LOOP] = "loop", [ALARM_LOCKOUT] = "lockout",
 	[ALARM_CERTIFICATE] = "certificate", [ALARM_CLOCK] = "clock", [ALARM_QUEUE] = "queue", [ALARM_SPOOL] = "spool",
-	[ALARM_DISK] = "disk", [ALARM_AUDIT] = "audit",
+	[ALARM_DISK] = "disk", [ALARM_AUDIT] = "audit", [ALARM_FORWARD] = "forward",
 };
 
 /* A row that is over is kept for its day: raised again in it, it is no news. */

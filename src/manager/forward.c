@@ -13,6 +13,7 @@
 
 #include <linux/sockios.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/syslog.h"
@@ -93,17 +94,20 @@ static void rest(struct forward *f)
 
 static void log_absence(struct forward *f)
 {
+	enum severity severity = SEVERITY_WARNING;
 	struct record r;
 
 	if (f->told_at && now(f) < f->told_at + TOLD_MS)
 		return;
+	if (f->told_at)
+		severity = alarm_raise(ALARM_FORWARD, SLICE_OF(""), slice_of(f->error), now(f));
 	record_start(&r, "forward");
 	record_word(&r, "result", "away");
 	record_word(&r, "alarm", f->told_at ? "forward" : NULL);
 	record_number(&r, "waiting", (int64_t)(newest(f) - place_number(f->place)));
 	record_text(&r, "host", slice_of(f->settings.host));
 	record_reason(&r, "error", slice_of(f->error));
-	log_record(f->told_at ? SEVERITY_ERR : SEVERITY_WARNING, &r);
+	log_record(severity, &r);
 	f->told_at = now(f);
 }
 
@@ -347,6 +351,7 @@ static void come_up(struct forward *f)
 	f->deadline = NEVER;
 	f->shakes = 0;
 	f->error[0] = '\0';
+	alarm_end(ALARM_FORWARD, SLICE_OF(""), now(f));
 	record_start(&r, "forward");
 	record_word(&r, "result", "connected");
 	record_word(&r, "host", f->address);

@@ -39,6 +39,8 @@ static const struct { const char *ja, *en; } advice[ALARM_KINDS] = {
 		"The disk is nearly full: then mail is put off." },
 	[ALARM_AUDIT] = { "監査ファイルに書き込めません。記録が失われています。",
 		"The audit file can't be written: records are lost." },
+	[ALARM_FORWARD] = { "監査記録を管理サーバーへ 1 時間以上送れていません。",
+		"Audit records could not be sent to the manager for an hour." },
 };
 
 /* The alarm may be in a mail that is made now. */

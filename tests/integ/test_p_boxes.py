@@ -228,6 +228,7 @@ def test_what_is_rotated_away_is_told(make_gate, ports, certs):
     agent.start()
     refusals(agent, 2)
     arrived(manager, agent)
+    house.wait_for("the answer", lambda: (agent.dir / "audit.log.sent").read_text().split()[1] == "3")
     manager.kill()
     house.wait_for("three rotations", lambda: refusals(agent, 200) or len(agent.lines("refused")) > 1800)
     left = sent(agent)
