@@ -246,18 +246,44 @@ static void follow_stream(struct state *state, struct slice stream)
 	state->taken = 0;
 }
 
-/* Our own words first, so that nothing of the agent's can stand before them. */
-static bool keep(struct session *s, const struct syslog_message *m)
+/* What the manager alone says of a record. Readers that take the last of two (JSON) would believe the agent. */
+static bool is_ours(struct slice key)
 {
-	char memory[AUDIT_LINE_MAX];
-	struct audit_status file;
-	struct buffer line;
+	static const struct slice keys[] = {
+		SLICE("agent"), SLICE("agent_stream"), SLICE("agent_seq"), SLICE("time"), SLICE("number"), SLICE("event"), SLICE("chain"),
+	};
 
-	buffer_init(&line, memory, sizeof(memory));
-	buffer_putf(&line, "%.*s agent=%s agent_stream=%.*s agent_seq=%" PRIu64, SLICE_ARGS(m->event), s->state->name,
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (slice_equal(key, keys[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Our own words first, so that nothing of the agent's can stand before them. False: it says what only the manager or its file
+ * may say; such a record must not come to the file either, which would count it as one that is lost.
+ */
+static bool write_line(const struct session *s, const struct syslog_message *m, struct buffer *line)
+{
+	struct slice fields, key, value;
+	size_t head;
+
+	buffer_putf(line, "%.*s agent=%s agent_stream=%.*s agent_seq=%" PRIu64, SLICE_ARGS(m->event), s->state->name,
 		    SLICE_ARGS(m->stream), m->sequence);
-	syslog_fields(m, &line);
-	if (!audit_put(s->agents->audit, m->wall, buffer_bytes(&line)))
+	head = buffer_length(line);
+	syslog_fields(m, line);
+	fields = slice_skip(buffer_bytes(line), head);
+	while (chain_next(&fields, &key, &value))
+		if (is_ours(key))
+			return false;
+	return chain_is_record(buffer_bytes(line));
+}
+
+static bool keep(struct session *s, int64_t wall, struct slice line)
+{
+	struct audit_status file;
+
+	if (!audit_put(s->agents->audit, wall, line))
 		return false;
 	audit_state(s->agents->audit, &file);
 	s->state->taken_at = file.number;
@@ -267,9 +293,12 @@ static bool keep(struct session *s, const struct syslog_message *m)
 static bool take(struct session *s, struct slice message)
 {
 	struct state *state = s->state;
+	char memory[AUDIT_LINE_MAX];
 	struct syslog_message m;
+	struct buffer line;
 
-	if (!syslog_parse(message, &m)) {
+	buffer_init(&line, memory, sizeof(memory));
+	if (!syslog_parse(message, &m) || !write_line(s, &m, &line)) {
 		refuse(s, "not-a-record", "this is no record of an agent");
 		return false;
 	}
@@ -280,7 +309,7 @@ static bool take(struct session *s, struct slice message)
 		s->doubles++;
 		return true;
 	}
-	if (!keep(s, &m)) {
+	if (!keep(s, m.wall, buffer_bytes(&line))) {
 		refuse(s, "disk", "the audit file can't be written");
 		return false;
 	}

@@ -347,6 +347,11 @@ HOSTILE = {
     "LF": framed(message(1, 'at="mail\nforged"')),
     "a second element": framed(message(1)[:-1] + b'][x@1 a="b"]'),
     "a record of the file's own": framed(message(1).replace(b" refused ", b" file ")),
+    "a gap, with what follows": framed(message(1, 'lost="9"').replace(b" refused ", b" gap ")),
+    "another agent's name": framed(message(1, 'at="mail" agent="gate2"')),
+    "no agent's name": framed(message(1, 'agent=""')),
+    "another number": framed(message(1, 'at="mail" number="7"')),
+    "another time": framed(message(1, 'time="2020-01-01T00:00:00Z"')),
     "number 0": framed(message(0)),
     "not UTF-8, nor ASCII": framed(message(1).replace(b'"mail"', b'"\xff\xfe"')),
 }
@@ -358,14 +363,16 @@ def test_hostile_input(make_gate, ports, certs):
     manager.wait_log("serves")
     for name, data in HOSTILE.items():
         got = says(manager.agents_port, data)
-        assert got == b"" or got.startswith(b"no "), (name, got)
+        assert got == b"" or got.startswith((b"no this is no record", b"no this is no octet-counted")), (name, got)
     assert not received(manager)
     # What comes before a broken frame counts; nothing of ours can be forged by a field.
     forged = 'agent="other" agent_stream="x" agent_seq="9" chain="AAAAAAAAAAAAAAAAAAAAAAAA"'
-    says(manager.agents_port, framed(message(1)) + framed(message(2, forged)) + b"nonsense")
-    found = house.wait_for(manager.log, lambda: received(manager) + [r for r in records(manager) if r.get("agent") == "other"])
+    says(manager.agents_port, framed(message(1)) + framed(message(2)) + framed(message(3, forged)))
+    house.wait_for(manager.log, lambda: len(received(manager)) == 2)
     text = (manager.dir / "audit.log").read_text()
-    assert len(re.findall(r" refused agent=gate1 agent_stream=abc agent_seq=[12] ", text)) == 2, (text, found)
+    assert len(re.findall(r" refused agent=gate1 agent_stream=abc agent_seq=[12] ", text)) == 2 and "other" not in text, text
+    # Nor does what was refused look as if our disk had lost it.
+    assert not [r for r in records(manager) if r["event"] == "gap"], text
     # Octet by octet, and numbers that go back.
     with socket.create_connection(("127.0.0.1", manager.agents_port), house.WAIT) as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
