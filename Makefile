@@ -76,7 +76,8 @@ LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) $(foreach f
 	$(if $(filter PASSWD,$(LEFT_OUT)),$(if $(filter VERIFY_COMMAND,$(LEFT_OUT)),src/manager/replace.c))
 # As they lie in the build directory.
 LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),unit/test_$(subst /,_,$(file:src/%.c=%))) \
-	$(foreach feature,$(LEFT_OUT),$(TESTS_$(feature)))
+	$(foreach feature,$(LEFT_OUT),$(TESTS_$(feature))) \
+	$(if $(filter FORWARD,$(LEFT_OUT)),$(if $(filter AGENTS,$(LEFT_OUT)),fuzz/fuzz_syslog))
 
 SRC     := $(filter-out $(LEFT_OUT_FILES),$(wildcard src/*.c src/*/*.c))
 OBJ     := $(SRC:%.c=$(BUILD)/%.o)

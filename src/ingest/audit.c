@@ -184,7 +184,7 @@ static void record_message(struct record *r, const struct session *s, const stru
 	record_number(r, "rcpts", t->recipient_count);
 	record_number(r, "size", (int64_t)t->size);
 	if (is_accepted(t, reply))
-		record_word(r, "repaired", evidence_repairs(s));
+		record_word(r, "repaired", evidence_repairs(s, t));
 	record_word(r, "removed", strip_names(t->strip.done));
 	record_principal(r, s);
 	record_text(r, "from", address_text(&t->mail.sender));

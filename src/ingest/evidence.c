@@ -65,24 +65,24 @@ static bool is_submission(const struct session *s)
 	return s->principal.kind == PRINCIPAL_ACCOUNT || s->principal.kind == PRINCIPAL_DEVICE;
 }
 
-static bool lacks(const struct session *s, enum header_field field)
+static bool lacks(const struct session *s, const struct transaction *t, enum header_field field)
 {
-	return is_submission(s) && !s->transaction->header.count[field];
+	return is_submission(s) && !t->header.count[field];
 }
 
-static bool rewrites_from(const struct session *s)
+static bool rewrites_from(const struct transaction *t)
 {
-	return s->transaction->strip.rules & STRIP_RENAME;
+	return t->strip.rules & STRIP_RENAME;
 }
 
-const char *evidence_repairs(const struct session *s)
+const char *evidence_repairs(const struct session *s, const struct transaction *t)
 {
 	static const char *const names[2][2][2] = {
 		{ { NULL, "date" }, { "message-id", "date,message-id" } },
 		{ { "from", "from,date" }, { "from,message-id", "from,date,message-id" } },
 	};
 
-	return names[rewrites_from(s)][lacks(s, FIELD_MESSAGE_ID)][lacks(s, FIELD_DATE)];
+	return names[rewrites_from(t)][lacks(s, t, FIELD_MESSAGE_ID)][lacks(s, t, FIELD_DATE)];
 }
 
 /* Of the message as it leaves; `made` is memory for one that we give it. */
@@ -90,7 +90,7 @@ static struct slice message_id(const struct session *s, int64_t wall, char *made
 {
 	int n;
 
-	if (!lacks(s, FIELD_MESSAGE_ID))
+	if (!lacks(s, s->transaction, FIELD_MESSAGE_ID))
 		return transaction_message_id(s->transaction);
 	n = snprintf(made, size, "<%s.%" PRId64 "@%s>", s->transaction->id, wall, s->settings->hostname);
 	return slice_bytes(made, n > 0 && (size_t)n < size ? (size_t)n : 0);
@@ -98,14 +98,14 @@ static struct slice message_id(const struct session *s, int64_t wall, char *made
 
 static bool write_repairs(struct buffer *out, const struct session *s, int64_t wall, struct slice id)
 {
-	if (rewrites_from(s))
+	if (rewrites_from(s->transaction))
 		buffer_putf(out, "From:%.*s\r\n", SLICE_ARGS(header_body(&s->transaction->header, FIELD_FROM)));
-	if (lacks(s, FIELD_DATE)) {
+	if (lacks(s, s->transaction, FIELD_DATE)) {
 		buffer_put_text(out, "Date: ");
 		fields_date(out, wall, clock_zone(wall));
 		buffer_put_text(out, "\r\n");
 	}
-	if (lacks(s, FIELD_MESSAGE_ID))
+	if (lacks(s, s->transaction, FIELD_MESSAGE_ID))
 		buffer_putf(out, "Message-ID: %.*s\r\n", SLICE_ARGS(id));
 	return !out->overflow;
 }

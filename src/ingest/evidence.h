@@ -13,7 +13,7 @@
  * What a submission lacks and is given (R69, RFC 6409 8), and the From: that rewrite_from replaces: "from", "date", "message-id",
  * comma-separated; NULL without any. For the log.
  */
-const char *evidence_repairs(const struct session *s);
+const char *evidence_repairs(const struct session *s, const struct transaction *t);
 /* The fields in front of the session's message. */
 bool evidence_write(struct buffer *out, const struct session *s);
 #endif

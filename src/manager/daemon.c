@@ -487,8 +487,10 @@ static bool start(struct daemon *d, const char *path, struct fault *f)
 	try_reload(d);
 	if (!open_spool(d, f) || !build(d, f) || !build_boxes(d, f))
 		return false;
-	apply_audit(d, d->config);
-	return watch_signals(d, f) && apply(d, d->config, f) && take_local(d, f) && watch_over(d, f);
+	if (!watch_signals(d, f) || !apply(d, d->config, f) || !take_local(d, f) || !watch_over(d, f))
+		return false;
+	apply_audit(d, d->config);	/* last: a start that fails is told in one line */
+	return true;
 }
 
 static void serve(struct daemon *d)

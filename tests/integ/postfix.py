@@ -247,7 +247,7 @@ class Cleanup(Postfix):
     """Takes mail on .port and throws it away; `main_cf` says what cleanup does to it, {map} being a port there."""
 
     def __init__(self, top, name, ports, main_cf, table):  # pylint: disable=super-init-not-called
-        self.top = top
+        self.top, self.host = top, "127.0.0.1"
         self.base = pathlib.Path("/run") / name
         self.outside = top / f"run/{name}"
         self.port = ports.one()

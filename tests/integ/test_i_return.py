@@ -278,7 +278,7 @@ def test_sisimai(gate, sink, tmp_path):
     assert set(found) == {"gone@example.net", "full@example.net"}, result
     assert found["gone@example.net"]["deliverystatus"] == "5.1.1" and found["gone@example.net"]["reason"] == "userunknown"
     assert found["full@example.net"]["reason"] == "mailboxfull"
-    assert found["gone@example.net"]["addresser"] == U1 and found["gone@example.net"]["replycode"] == "550"
+    assert found["gone@example.net"]["addresser"] == U1 and str(found["gone@example.net"]["replycode"]) == "550"
 
 
 def test_schedule_is_shown(gate, sink):
