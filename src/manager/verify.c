@@ -50,6 +50,7 @@ struct mail {
 	struct address from;		/* of From:; null when it can't be told for sure */
 	enum outcome outcome;
 	bool changed[CHANGES];
+	bool hides_from;
 	struct stamp stamp;		/* slices into stamp_memory */
 	char stamp_memory[2 * STAMP_MAX];
 };
@@ -195,12 +196,61 @@ static bool same_from(const struct mail *m)
 	return digest_hash(DIGEST_SHA256, slice_bytes(text, n), hash) && is_hash(hash, m->stamp.from_hash);
 }
 
+/* Up to its colon, without what some readers pass over; a name alone may have its colon in the next line. */
+static bool looks_like_from(struct slice line)
+{
+	char name[4];
+	size_t n = 0;
+
+	for (size_t i = 0; i < line.len && line.at[i] != ':'; i++) {
+		if (!ascii_is_print(line.at[i]) || line.at[i] == ' ')
+			continue;
+		if (n == sizeof(name))
+			return false;
+		name[n++] = line.at[i];
+	}
+	return slice_equal_fold(slice_bytes(name, n), SLICE_OF("from"));
+}
+
+/* Up to the next CR or LF. */
+static struct slice piece_of(struct slice text)
+{
+	size_t n = 0;
+
+	while (n < text.len && text.at[n] != '\r' && text.at[n] != '\n')
+		n++;
+	return slice_first(text, n);
+}
+
+/* Added where mail/header.h sees no From:, behind a bare CR for one, and other programs show it. */
+static bool hides_from(struct slice head)
+{
+	bool first = true, by_lf = true;
+
+	while (head.len) {
+		struct slice line = piece_of(head), name = slice_first(line, slice_find(line, ':'));
+		struct slice rest = slice_skip(head, line.len);
+		bool crlf = slice_starts(rest, SLICE_OF("\r\n"));
+		bool continues = !first && line.len && ascii_is_blank(line.at[0]);
+		bool counted = by_lf && name.len < line.len && name.len && !ascii_is_blank(name.at[0]) &&
+			       slice_equal_fold(slice_trim(name), SLICE_OF("from"));
+
+		if (!continues && !counted && looks_like_from(line))
+			return true;
+		by_lf = crlf || slice_starts(rest, SLICE_OF("\n"));
+		head = slice_skip(rest, crlf ? 2 : 1);
+		first = false;
+	}
+	return false;
+}
+
 static void compare(struct mail *m)
 {
 	bool address = slice_equal(address_text(&m->from), m->stamp.from) && m->header.count[FIELD_FROM] <= 1;
 	bool sealed = m->stamp.body_hash.len > 0;
 
-	m->changed[CHANGED_FROM] = !same_from(m) && !address;
+	m->hides_from = hides_from(m->head);
+	m->changed[CHANGED_FROM] = m->hides_from || (!same_from(m) && !address);
 	m->changed[CHANGED_FROM_NAME] = !same_from(m) && address;
 	m->changed[CHANGED_MESSAGE_ID] = !slice_equal(header_body(&m->header, FIELD_MESSAGE_ID), m->stamp.message_id);
 	m->changed[CHANGED_BODY] = sealed && !same_body(m, false) && !same_body(m, true);
@@ -271,7 +321,9 @@ static void print_date(int64_t wall)
 
 static void print_changes(const struct mail *m)
 {
-	if (m->changed[CHANGED_FROM])
+	if (m->hides_from)
+		puts("changed: there is a line that some programs read as another From:");
+	else if (m->changed[CHANGED_FROM])
 		print_value("changed: From: is now ", slice_trim(header_body(&m->header, FIELD_FROM)), "");
 	if (m->changed[CHANGED_FROM_NAME])
 		puts("changed: the name in From:, but not its address");

@@ -82,13 +82,21 @@ int route_login_compare(const void *a, const void *b)
 	return slice_compare_fold(slice_of(x->account), slice_of(y->account));
 }
 
+/* By its full name: `user1` may be a device, whose mail would wait for the account that logs in as user1. */
+bool route_is_clients(const struct relay_route *r, struct slice account)
+{
+	const struct trust_account *a = r->by_client && r->trust && account.len ? accounts_find(r->trust, account) : NULL;
+
+	return a && a->upstream && slice_equal_fold(account_name(a), account);
+}
+
 /* An account whose password only the next hop knows sends as itself or not at all; others have no pair of their own. */
 static int client_login(const struct relay_route *r, struct slice account)
 {
-	const struct trust_account *a = r->trust && account.len ? accounts_find(r->trust, account) : NULL;
-	int row = a && a->upstream && r->wallet ? wallet_find(r->wallet, account) : -1;
+	bool is_clients = route_is_clients(r, account);
+	int row = is_clients && r->wallet ? wallet_find(r->wallet, account) : -1;
 
-	if (a && a->upstream)
+	if (is_clients)
 		return row < 0 ? LOGIN_MISSING : row + 1;
 	return r->user[0] ? LOGIN_STORED : LOGIN_MISSING;
 }

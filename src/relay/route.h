@@ -103,6 +103,8 @@ int route_find(const struct relay_settings *s, struct slice sender, struct slice
 int route_named(const struct relay_settings *s, const char *name);
 /* The login for a mail of that account: LOGIN_STORED, a row of logins from 1 on, or LOGIN_MISSING (relay/login.h). */
 int route_login(const struct relay_route *r, struct slice account);
+/* credentials = client: it sends with the pair that it has logged in with, or waits for one. */
+bool route_is_clients(const struct relay_route *r, struct slice account);
 struct slice route_user(const struct relay_route *r, int login);
 struct slice route_password(const struct relay_route *r, int login);
 /* For bsearch and qsort: accounts compare as addresses do, without regard to case. */

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "relay/inner.h"
-#include "trust/accounts.h"
 
 /* Attempts that wait in memory for a courier of their route; the others wait in the queue. */
 #define WAITING_MAX	32
@@ -315,10 +314,7 @@ static void miss_login(struct relay *r, struct attempt *a)
 /* credentials = client: its pair is gone with the last restart, or since the next hop refuses it. */
 static bool is_clients(const struct relay *r, const struct attempt *a)
 {
-	const struct relay_route *to = &r->settings->routes[a->route];
-	const struct trust_account *who = to->by_client ? accounts_find(to->trust, attempt_account(a, r->settings)) : NULL;
-
-	return who && who->upstream;
+	return route_is_clients(&r->settings->routes[a->route], attempt_account(a, r->settings));
 }
 
 static void await_login(struct relay *r, struct attempt *a)

@@ -228,3 +228,15 @@ def test_passed_on_while_it_comes_in(stamping):
         assert t.mail(content=HEADER + BODY).code == 250
     stamping.sink.start()
     assert said(stamping, stamping.sink.wait(2).content)["result"] == "intact"
+
+
+@pytest.mark.parametrize("top", [
+    b"From\r\n : Boss <ceo@test-sample.jp>\r\n", b"Fr\x00om: Boss <ceo@test-sample.jp>\r\n", b"From\x80: Boss <ceo@test-sample.jp>\r\n",
+    b" From: Boss <ceo@test-sample.jp>\r\n", b"X: y\rFrom: Boss <ceo@test-sample.jp>\r\n", b"X: y\r\r\nFrom\x0b: Boss <ceo@test-sample.jp>\r\n",
+])
+def test_a_from_that_only_other_readers_see(stamping, top):
+    raw = passed(stamping.start())
+    assert said(stamping, raw)["changed"] == []
+    assert said(stamping, b"X: from\r\n\tfrom: here\r\nX-From: y\r\n" + raw)["changed"] == []
+    assert said(stamping, top + raw)["changed"] == ["from"]
+    assert "some programs read as another From:" in verify(stamping, top + raw).stdout
