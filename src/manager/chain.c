@@ -39,14 +39,20 @@ static bool begins_with(struct slice record, const char *event)
 	return slice_equal(slice_first(record, slice_find(record, ' ')), slice_of(event));
 }
 
+/* As chain_put writes all; what isn't could steer the terminal of whoever looks at the file. */
+static bool is_printable(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!ascii_is_print(s.at[i]))
+			return false;
+	return true;
+}
+
 bool chain_is_record(struct slice record)
 {
 	if (!record.len || record.len > AUDIT_LINE_MAX || record.at[0] == ' ')
 		return false;
-	for (size_t i = 0; i < record.len; i++)
-		if (!ascii_is_print(record.at[i]))
-			return false;
-	return !begins_with(record, CHAIN_FILE) && !begins_with(record, CHAIN_GAP) && !begins_with(record, CHAIN_TORN);
+	return is_printable(record) && !begins_with(record, CHAIN_FILE) && !begins_with(record, CHAIN_GAP) && !begins_with(record, CHAIN_TORN);
 }
 
 static bool make_link(const struct chain_key *key, struct slice before, struct slice covered, char link[CHAIN_LINK_SIZE + 1])
@@ -135,7 +141,7 @@ bool chain_read(struct slice line, struct chain_line *out)
 	rest = slice_skip(out->covered, TIME_SIZE + 1);
 	number = slice_first(rest, slice_find(rest, ' '));
 	out->record = slice_skip(rest, number.len + 1);
-	return slice_number(number, UINT64_MAX, &out->number) && out->number > 0 && out->record.len > 0;
+	return slice_number(number, UINT64_MAX, &out->number) && out->number > 0 && out->record.len > 0 && is_printable(line);
 }
 
 bool chain_fits(const struct chain_line *line, const struct chain_key *key, struct slice before)

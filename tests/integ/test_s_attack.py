@@ -1,4 +1,4 @@
-"""Attacks on identity: names that mean somebody else somewhere."""
+"""Attacks: names that mean somebody else somewhere, files that somebody else has written."""
 
 import pytest
 
@@ -21,3 +21,13 @@ def test_a_device_is_no_account_of_its_name(client, closing, tls_server, name):
         assert t.mail(sender="printer@test-sample.jp").code == 250
     provider.wait(2)
     assert provider.mails[1].sender == "printer@test-sample.jp" and provider.mails[1].login == OFFICE[0], client.log()
+
+
+def test_a_forged_audit_file_steers_no_terminal(gate):
+    gate.write()
+    line = "2026-11-22T01:00:00Z 1 file version=1 key=\x1b]0;owned\x07 number=0 before={0} chain={0}\n".format("A" * 24)
+    (gate.dir / "audit.log").write_text(line)
+    for args in (["--check"], [], ["--json"]):
+        result = gate.cmd("log", *args)
+        assert result.returncode == 1 and "\x1b" not in result.stdout + result.stderr, result
+    assert "no line of ours" in gate.cmd("log", "--check").stdout or "isn't whole" in gate.cmd("log", "--check").stdout
