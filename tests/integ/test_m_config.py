@@ -1,5 +1,6 @@
 """board/config, which reads Kconfig without its tools, against kconfiglib; make menuconfig; what each option's help says."""
 
+import contextlib
 import os
 import pathlib
 import pty
@@ -7,6 +8,7 @@ import random
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 
@@ -154,5 +156,8 @@ def test_menuconfig(tmp_path):
         _, status = os.waitpid(pid, 0)
         assert os.waitstatus_to_exitcode(status) == 0
     finally:
+        # Without its terminal it would spin for ever.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
         os.close(fd)
     assert ours(tree / ".config")["TLS"] == "0"
