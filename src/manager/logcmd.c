@@ -13,7 +13,7 @@
 #include "manager/show.h"
 #include "manager/when.h"
 
-#define USAGE "log [--since T] [--until T] [--account A] [--from A] [--to A] [--verdict V] [--id Q] [--message-id M] [--json] | log --check"
+#define USAGE "log [--since T] [--until T] [--account A] [--from A] [--to A] [--verdict V] [--id Q] [--message-id M] [--agent NAME] [--json] | log --check"
 
 struct ref {				/* a record to be shown */
 	uint64_t offset;
@@ -36,7 +36,7 @@ static const struct {
 	enum search_for what;
 } options[] = {
 	{ "--account", SEARCH_ACCOUNT }, { "--from", SEARCH_FROM }, { "--to", SEARCH_TO }, { "--verdict", SEARCH_VERDICT },
-	{ "--id", SEARCH_ID }, { "--message-id", SEARCH_MSGID },
+	{ "--id", SEARCH_ID }, { "--message-id", SEARCH_MSGID }, { "--agent", SEARCH_AGENT },
 };
 
 static bool take_time(const char *option, const char *text, bool end, char out[24], struct fault *f)

@@ -12,6 +12,7 @@ static const struct {
 	{ SLICE("account"), SEARCH_ACCOUNT }, { SLICE("from"), SEARCH_FROM }, { SLICE("header_from"), SEARCH_FROM },
 	{ SLICE("to"), SEARCH_TO }, { SLICE("verdict"), SEARCH_VERDICT }, { SLICE("status"), SEARCH_VERDICT },
 	{ SLICE("id"), SEARCH_ID }, { SLICE("of"), SEARCH_ID }, { SLICE("msgid"), SEARCH_MSGID },
+	{ SLICE("agent"), SEARCH_AGENT },
 };
 
 void search_begin(struct search *s)

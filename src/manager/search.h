@@ -8,7 +8,7 @@
 #include "mail/address.h"
 #include "manager/chain.h"
 
-enum search_for { SEARCH_ACCOUNT, SEARCH_FROM, SEARCH_TO, SEARCH_VERDICT, SEARCH_ID, SEARCH_MSGID, SEARCH_KINDS };
+enum search_for { SEARCH_ACCOUNT, SEARCH_FROM, SEARCH_TO, SEARCH_VERDICT, SEARCH_ID, SEARCH_MSGID, SEARCH_AGENT, SEARCH_KINDS };
 
 struct search {
 	struct slice wanted[SEARCH_KINDS];	/* at NULL: anything */

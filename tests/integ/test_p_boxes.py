@@ -106,6 +106,9 @@ def test_each_record_arrives_once(boxes):
     found = arrived(manager, agent)
     assert len(found) == 10 and found[0]["event"] == "refused" and found[3]["from"] == "other13@test-sample.jp"
     manager.wait_log(r"agent result=connected agent=gate1 client=127\.0\.0\.1" + (" tls=TLSv1" if "listen" in manager.sections["manager"] else ""))
+    shown = manager.cmd("log", "--agent", "gate1", "--from", "other13@test-sample.jp", "--json")
+    assert shown.returncode == 0 and "other13" in shown.stdout and "other12" not in shown.stdout, shown
+    assert manager.cmd("log", "--agent", "gate2").returncode == 1
     # A quiet day, and both stop and go on.
     agent.stop()
     assert int((agent.dir / "audit.log.sent").read_text().split()[1]) <= int(found[-1]["agent_seq"])
