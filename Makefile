@@ -59,19 +59,16 @@ FILES_FORWARD       := src/manager/forward.c src/manager/place.c
 FILES_AGENTS        := src/manager/agents.c
 FILES_AUDIT         := src/manager/audit.c src/manager/chain.c src/manager/resume.c src/manager/rotation.c \
 	src/manager/logcmd.c src/manager/logcheck.c src/manager/search.c src/manager/show.c src/manager/when.c src/manager/lines.c
-# What stands in for it then.
-INSTEAD_FAST_CRC    := src/base/crc32_small.c
 # Tests of left-out files that aren't named after them.
 TESTS_SCRAM         := dialog/client-scram.txt
 TESTS_XOAUTH2       := fuzz/fuzz_token
 TESTS_POP_BEFORE_SMTP := fuzz/fuzz_pop3 dialog/run_pop3
 TESTS_STAMP         := fuzz/fuzz_stamp
-FEATURES := $(sort $(patsubst FILES_%,%,$(filter FILES_%,$(.VARIABLES))))
 
 ifeq ($(filter clean menuconfig,$(MAKECMDGOALS)),)
 include $(BUILD)/config.mk
 endif
-LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) $(foreach feature,$(filter-out $(LEFT_OUT),$(FEATURES)),$(INSTEAD_$(feature))) \
+LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) \
 	$(if $(filter FORWARD,$(LEFT_OUT)),$(if $(filter AGENTS,$(LEFT_OUT)),src/manager/reader.c src/base/syslog.c)) \
 	$(if $(filter PASSWD,$(LEFT_OUT)),$(if $(filter VERIFY_COMMAND,$(LEFT_OUT)),src/manager/replace.c))
 # As they lie in the build directory.

@@ -6,13 +6,16 @@
 
 /* Continues `crc` (0 to begin) over data. */
 uint32_t crc32c(uint32_t crc, struct slice data);
-/* The same without the processor's own instruction for it, which crc32c takes where there is one. */
+
+typedef uint32_t crc32c_way(uint32_t crc, struct slice data);
+/* The two ways that crc32c takes: the processor's own instruction, NULL where there is none, and tables, made by the first call. */
+crc32c_way crc32c_tables;
 #if CONFIG_FAST_CRC
-uint32_t crc32c_tables(uint32_t crc, struct slice data);
+crc32c_way *crc32c_instruction(void);
 #else
-static inline uint32_t crc32c_tables(uint32_t crc, struct slice data)
+static inline crc32c_way *crc32c_instruction(void)
 {
-	return crc32c(crc, data);
+	return NULL;
 }
 #endif
 

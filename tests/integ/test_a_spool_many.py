@@ -21,7 +21,7 @@ def build(directory):
         pytest.skip("no C compiler")
     program = directory / "torture_fill"
     sources = [TOP / "tests/integ/torture_fill.c", *sorted(TOP.glob("src/spool/*.c"))]
-    sources += [TOP / f"src/base/{name}.c" for name in ("buffer", "clock", "crc32_fast", "fault", "record", "slice")]
+    sources += [TOP / f"src/base/{name}.c" for name in ("buffer", "clock", "crc32", "crc32_fast", "fault", "record", "slice")]
     config = directory / "config.h"
     config.write_text(house.run("sh", TOP / "board/config", "header", TOP / "Kconfig", TOP / "board/host/defconfig").stdout)
     made = house.run(cc, "-std=c11", "-include", config, "-D_GNU_SOURCE", "-O2", f"-I{TOP}/src", "-o", program, *sources)
