@@ -172,7 +172,7 @@ boot-test: tools-boot
 fuzz: tools-check
 	@BUILD=$(BUILD) sh tests/fuzz/hunt $(FUZZ)
 
-# Beside Postfix, OpenSMTPD and Exim; BENCH='--quick', '--rounds N' or '--only FIGURE'. Needs root; the peers are kept in
+# Beside Postfix, OpenSMTPD and Exim; BENCH='--quick', '--rounds N', '--only FIGURE' or '--beside PEER'. Needs root; the peers are kept in
 # /var/tmp/sekimori-bench, or where BENCH_CACHE says.
 bench: tools-bench
 	@$(MAKE) --no-print-directory $(BUILD)/sekimori

@@ -52,6 +52,18 @@ static bool is_13(const struct tls *t)
 
 #endif
 
+/*
+ * A peer that refuses us in the handshake, as for our certificate, sends an alert and is gone; our next message then fails before mbedTLS
+ * has read why. So that message is as good as sent: what has come is read, and behind it the end.
+ */
+static bool was_cut_off(struct tls *t, int error)
+{
+	if (t->done || (error != EPIPE && error != ECONNRESET))
+		return false;
+	t->cut_off = error;
+	return true;
+}
+
 /* mbedtls_net_send uses write(2), and a peer that left would kill us with SIGPIPE. */
 static int send_some(void *context, const unsigned char *at, size_t len)
 {
@@ -65,6 +77,8 @@ static int send_some(void *context, const unsigned char *at, size_t len)
 		return (int)n;
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return MBEDTLS_ERR_SSL_WANT_WRITE;
+	if (was_cut_off(t, errno))
+		return (int)len;
 	t->network = errno;
 	return MBEDTLS_ERR_NET_SEND_FAILED;
 }
@@ -81,11 +95,11 @@ static int recv_some(void *context, unsigned char *at, size_t len)
 		t->heard = true;
 		t->foreign = at[0] != MBEDTLS_SSL_MSG_HANDSHAKE && at[0] != MBEDTLS_SSL_MSG_ALERT;
 	}
-	if (n >= 0)
+	if (n > 0 || (n == 0 && !t->cut_off))
 		return (int)n;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return MBEDTLS_ERR_SSL_WANT_READ;
-	t->network = errno;
+	t->network = n < 0 ? errno : t->cut_off;
 	return MBEDTLS_ERR_NET_RECV_FAILED;
 }
 

@@ -55,6 +55,7 @@ struct tls {
 	mbedtls_ssl_context ssl;
 	int fd;
 	int network;				/* errno of the last send or recv that failed */
+	int cut_off;				/* errno of a send in the handshake that met the peer's end; 0: none did */
 	bool is_client, only_12;
 	bool offered;				/* a saved session, for resumption */
 	bool judged;				/* the peer's own certificate has come before verify() */

@@ -157,6 +157,7 @@ class Bench:
         self.certificate, self.key = self.cache / "bench-cert.pem", self.cache / "bench-key.pem"
         self.bin = self.cache / "compare-bin"
         self.seconds = 0.7 if options.quick else 1.5  # of each load
+        self.peers = [p for p in peers.ALL if not options.beside or p.name in ("Sekimori", *options.beside.split(","))]
         self.rounds = options.rounds or (1 if options.quick else 5)
         self.groups = self.sink = self.tools = self.rig = None
         self.results, self.sizes, self.notes = {}, {}, []
@@ -182,7 +183,7 @@ class Bench:
         self.certify()
         self.compile()
         peers.debian_tree(self.cache, "tools", "postfix")
-        for peer in peers.ALL:
+        for peer in self.peers:
             try:
                 peer.prepare(self.cache)
             except (Unusable, OSError, subprocess.CalledProcessError) as e:
@@ -354,7 +355,7 @@ class Bench:
             raise Unusable(f"no cgroup v2 to count with: {e}") from e
         (self.rig.path / "cgroup.procs").write_text("0")
         self.tools = self.cache / "root-tools"
-        daemons = [peer(self, FIRST_PORT + i, SINK_PORT) for i, peer in enumerate(peers.ALL)]
+        daemons = [peer(self, FIRST_PORT + i, SINK_PORT) for i, peer in enumerate(self.peers)]
         self.sink = Sink(self.tools, self.rig)
         try:
             if {"idle", "hold"} & set(wanted):
@@ -401,10 +402,10 @@ class Bench:
         if judged:
             middle = statistics.median(judged)
             verdict = "yes" if (middle <= target if unit in ("<=", "bare") else middle >= target) else "**no**"
-        return [text, *map(cell, [p.name for p in peers.ALL] + [Straight.name]), wanted, shown, verdict]
+        return [text, *map(cell, [p.name for p in self.peers] + [Straight.name]), wanted, shown, verdict]
 
     def report(self):
-        head = ["figure (10 KiB messages)", *(p.name for p in peers.ALL), Straight.name, "target", "in-round ratio (range)", "met"]
+        head = ["figure (10 KiB messages)", *(p.name for p in self.peers), Straight.name, "target", "in-round ratio (range)", "met"]
         print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
         for row in ROWS:
             if any(figure == row[1] for figure, _ in self.results):
@@ -452,10 +453,13 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one short round: does everything work?")
     parser.add_argument("--rounds", type=int, help="rounds (5)")
     parser.add_argument("--only", metavar="NAME", help="figures, comma-separated: " + ", ".join(FIGURES))
-    bench = Bench(parser.parse_args())
-    unknown = set(bench.options.only.split(",")) - set(FIGURES) if bench.options.only else None
-    if unknown:
-        parser.error(f"no such figure: {', '.join(unknown)}")
+    parser.add_argument("--beside", metavar="PEER", help="peers, comma-separated: " + ", ".join(p.name for p in peers.ALL[1:]))
+    options = parser.parse_args()
+    for named, known, what in ((options.only, FIGURES, "figure"), (options.beside, [p.name for p in peers.ALL], "peer")):
+        unknown = set(named.split(",")) - set(known) if named else None
+        if unknown:
+            parser.error(f"no such {what}: {', '.join(sorted(unknown))}")
+    bench = Bench(options)
     try:
         if os.geteuid() != 0:
             raise Unusable("namespaces, chroots and control groups need root")

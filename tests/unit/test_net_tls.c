@@ -307,6 +307,38 @@ static void test_ends(void **state)
 	close_session(&s);
 }
 
+/* The peer has refused us and gone before our next message: its words are read all the same, and without words, the end. */
+static void test_refused_while_writing(void **state)
+{
+	static const struct {
+		const char *record, *error;
+		size_t len;
+	} rows[] = {
+		{ "\x15\x03\x03\x00\x02\x02\x30", "our certificate is from a CA it doesn't know (unknown_ca)", 7 },
+		{ "", "Broken pipe", 0 },
+	};
+
+	(void)state;
+	need_certificates();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct tls_context *c = client_context("ca.pem", NULL, false);
+		struct tls *t;
+		int fds[2];
+
+		/* Here a write to who has gone fails at once. */
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		t = tls_new(c, fds[0], "mail.example");
+		assert_int_equal(send(fds[1], rows[i].record, rows[i].len, 0), rows[i].len);
+		close(fds[1]);
+		assert_int_equal(tls_handshake(t), TLS_FAILED);
+		if (!strstr(tls_error(t), rows[i].error))
+			fail_msg("%s", tls_error(t));
+		tls_free(t);
+		tls_context_release(c);
+		close(fds[0]);
+	}
+}
+
 static void test_not_tls(void **state)
 {
 	struct tls_context *c;
@@ -758,6 +790,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pin, count, compare),
 		cmocka_unit_test_setup_teardown(test_versions, count, compare),
 		cmocka_unit_test_setup_teardown(test_ends, count, compare),
+		cmocka_unit_test_setup_teardown(test_refused_while_writing, count, compare),
 		cmocka_unit_test_setup_teardown(test_not_tls, count, compare),
 		cmocka_unit_test_setup_teardown(test_server_faults, count, compare),
 		cmocka_unit_test_setup_teardown(test_client_faults, count, compare),
