@@ -131,9 +131,9 @@ $(BUILD)/fault/%: tests/fault/%.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BUILD)/rooms.a -lcmocka $(LIBS)
 
-$(BUILD)/dialog/%: tests/dialog/%.c tests/dialog/script.c $(BUILD)/rooms.a
+$(BUILD)/dialog/%: tests/dialog/%.c tests/dialog/script.c tests/dialog/exchange.c $(BUILD)/rooms.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -Itests/dialog -MMD -MP -o $@ $< tests/dialog/script.c $(BUILD)/rooms.a $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -Itests/dialog -MMD -MP -o $@ $< tests/dialog/script.c tests/dialog/exchange.c $(BUILD)/rooms.a $(LIBS)
 
 # A fuzz target with a main of its own, that replays files: seeds and past crashes, with any compiler.
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/rooms.a

@@ -1,50 +1,43 @@
-/*
- * Plays the glue around a POP3 session, for dialogues and the fuzzer: what the session sends and tells is collected; what it asks for is
- * done when play_act is called, at the end of a group of replies, so that the outcome can't depend on how the group was cut.
- */
+/* The POP3 session with a server, played: see play.h. */
 #ifndef DIALOG_PLAY_POP3_H
 #define DIALOG_PLAY_POP3_H
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "play.h"
 #include "smtp/pop3.h"
 
-#define PLAY_ROOM	1024	/* octets of `out` */
-#define PLAY_HEX	"0123456789abcdef0123456789abcdef"
-
-struct play {
+struct play_pop3 {
+	struct play play;
 	struct pop3_settings settings;
-	size_t room;
 
 	struct pop3 session;
-	bool tls, challenged;			/* asked for */
-	bool over;				/* FAILED or CLOSED */
-	bool opened, secured;
-	struct buffer in, out, sent, events;
-	char in_memory[2 * POP3_LINE_MAX], out_memory[PLAY_ROOM];
-	char sent_memory[4096], event_memory[4096];
+	struct pop3_event event;
+	bool challenged;		/* asked for */
+	bool opened;
 };
 
-static void play_start(struct play *p)
+static inline struct play_pop3 *play_pop3_of(struct play *p)
 {
-	pop3_init(&p->session, &p->settings);
-	p->tls = p->challenged = p->over = p->opened = p->secured = false;
-	buffer_init(&p->in, p->in_memory, sizeof(p->in_memory));
-	buffer_init(&p->out, p->out_memory, p->room);
-	buffer_init(&p->sent, p->sent_memory, sizeof(p->sent_memory));
-	buffer_init(&p->events, p->event_memory, sizeof(p->event_memory));
+	return (struct play_pop3 *)p;
 }
 
-static void play_must(bool good, const char *what)
+static inline void play_pop3_init(struct play *p)
 {
-	if (good)
-		return;
-	fprintf(stderr, "play: %s\n", what);
-	abort();
+	struct play_pop3 *pop = play_pop3_of(p);
+
+	pop3_init(&pop->session, &pop->settings);
+	pop->challenged = pop->opened = false;
 }
 
-static void play_tell(struct play *p, const char *what, const struct pop3_reply *reply)
+static inline size_t play_pop3_feed(struct play *p, enum play_event *event)
+{
+	struct play_pop3 *pop = play_pop3_of(p);
+	size_t used = pop3_feed(&pop->session, buffer_bytes(&p->in), &p->out, &pop->event);
+
+	*event = pop->event.type == POP3_MORE ? PLAY_MORE : pop->event.type == POP3_ROOM ? PLAY_FULL : PLAY_OTHER;
+	return used;
+}
+
+static inline void play_pop3_tell(struct play *p, const char *what, const struct pop3_reply *reply)
 {
 	static const char *const codes[] = {
 		[POP3_CODE_NONE] = "", [POP3_CODE_AUTH] = " auth", [POP3_CODE_TEMPORARY] = " temporary",
@@ -55,81 +48,61 @@ static void play_tell(struct play *p, const char *what, const struct pop3_reply 
 		  "the session tells without end");
 }
 
-static void play_failed(struct play *p, const struct pop3_event *e)
+static inline void play_pop3_failed(struct play_pop3 *pop)
 {
 	char what[40];
 
-	snprintf(what, sizeof(what), "failed %s%s", pop3_stage_name(e->stage),
-		 pop3_temporary(&p->session) ? "" : " for good");
-	play_tell(p, what, e->reply);
-	p->over = true;
+	snprintf(what, sizeof(what), "failed %s%s", pop3_stage_name(pop->event.stage),
+		 pop3_temporary(&pop->session) ? "" : " for good");
+	play_pop3_tell(&pop->play, what, pop->event.reply);
+	pop->play.over = true;
 }
 
-static void play_take(struct play *p, const struct pop3_event *e)
+static inline void play_pop3_take(struct play *p)
 {
+	struct play_pop3 *pop = play_pop3_of(p);
+	const struct pop3_event *e = &pop->event;
+
 	p->tls |= e->type == POP3_TLS;
-	p->challenged |= e->type == POP3_TIMESTAMP;
+	pop->challenged |= e->type == POP3_TIMESTAMP;
 	if (e->type == POP3_TIMESTAMP)
 		buffer_putf(&p->events, "timestamp %.*s\n", SLICE_ARGS(e->timestamp));
 	if (e->type == POP3_OPEN) {
-		play_must(!p->opened, "opened twice");
-		p->opened = true;
-		play_tell(p, p->session.by_apop ? "open apop" : "open user", e->reply);
+		play_must(!pop->opened, "opened twice");
+		pop->opened = true;
+		play_pop3_tell(p, pop->session.by_apop ? "open apop" : "open user", e->reply);
 	}
 	if (e->type == POP3_FAILED)
-		play_failed(p, e);
+		play_pop3_failed(pop);
 	if (e->type == POP3_CLOSED) {
 		buffer_put_text(&p->events, "closed\n");
 		p->over = true;
 	}
 }
 
-/* Until the session wants more. */
-static void play_drive(struct play *p)
+static inline bool play_pop3_act(struct play *p)
 {
-	struct pop3_event e = { .type = POP3_ROOM };
+	struct play_pop3 *pop = play_pop3_of(p);
 
-	while (!p->over && !p->tls && e.type != POP3_MORE) {
-		size_t held = buffer_length(&p->in);
-		size_t used = pop3_feed(&p->session, buffer_bytes(&p->in), &p->out, &e);
-
-		play_must(used <= held, "more used than given");
-		play_must(e.type != POP3_ROOM || buffer_length(&p->out) > 0, "no room in an empty buffer");
-		buffer_take(&p->in, used);
-		play_must(buffer_put(&p->sent, buffer_bytes(&p->out)), "the session sends without end");
-		buffer_clear(&p->out);
-		play_take(p, &e);
-	}
-}
-
-/* Octets from the server. Behind its +OK to STLS they are dropped. */
-static void play_feed(struct play *p, struct slice octets)
-{
-	while (octets.len > 0 && !p->over && !p->tls) {
-		size_t room = buffer_room(&p->in);
-
-		play_must(room > 0, "input is held back for good");
-		buffer_put(&p->in, slice_first(octets, room));
-		octets = slice_skip(octets, room);
-		play_drive(p);
-	}
-}
-
-/* Does what has been asked for; false when that is nothing. */
-static bool play_act(struct play *p)
-{
-	if (p->over || (!p->tls && !p->challenged))
+	if (!pop->challenged)
 		return false;
-	if (p->tls) {
-		buffer_clear(&p->in);
-		pop3_secured(&p->session);
-		p->secured = true;
-	} else {
-		play_must(pop3_respond(&p->session, &p->out, SLICE_OF(PLAY_HEX)), "no room to respond");
-	}
-	p->tls = p->challenged = false;
-	play_drive(p);
+	play_must(pop3_respond(&pop->session, &p->out, SLICE_OF(PLAY_HEX)), "no room to respond");
+	pop->challenged = false;
 	return true;
 }
+
+static inline void play_pop3_secured(struct play *p)
+{
+	struct play_pop3 *pop = play_pop3_of(p);
+
+	pop3_secured(&pop->session);
+	pop->challenged = false;
+}
+
+static const struct play_session play_pop3 = {
+	.in_size = 2 * POP3_LINE_MAX, .init = play_pop3_init, .feed = play_pop3_feed,
+	.take = play_pop3_take, .act = play_pop3_act, .secured = play_pop3_secured,
+};
+_Static_assert(2 * POP3_LINE_MAX <= PLAY_IN, "in_size");
 
 #endif

@@ -607,12 +607,13 @@ static bool in_groups(const struct script_case *c, const struct house *h, const 
 	return good;
 }
 
-static bool run_case(const struct script_case *c)
+static bool run_case(const struct script *s, const struct script_case *c)
 {
 	struct house house;
 	struct player stepped;
 	bool good;
 
+	(void)s;
 	if (!build_house(&house, c))
 		return false;
 	begin(&stepped, &house);
@@ -623,23 +624,5 @@ static bool run_case(const struct script_case *c)
 
 int main(int argc, char **argv)
 {
-	unsigned passed = 0, failed = 0;
-
-	for (int i = 1; i < argc; i++) {
-		struct script s;
-
-		if (!script_read(&s, argv[i]))
-			return 2;
-		for (size_t k = 0; k < s.count; k++) {
-			bool good = run_case(&s.cases[k]);
-
-			passed += good;
-			failed += !good;
-			if (!good)
-				printf("FAILED %s: %s\n", argv[i], s.cases[k].name);
-		}
-		script_free(&s);
-	}
-	printf("dialogues: %u passed, %u failed\n", passed, failed);
-	return failed || !passed;
+	return script_main(argc, argv, run_case);
 }

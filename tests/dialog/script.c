@@ -220,3 +220,27 @@ size_t script_stride(void)
 
 	return text && slice_number(slice_of(text), 1000, &n) && n > 0 ? (size_t)n : 1;
 }
+
+int script_main(int argc, char **argv, bool (*run)(const struct script *s, const struct script_case *c))
+{
+	unsigned passed = 0, failed = 0;
+
+	for (int i = 1; i < argc; i++) {
+		struct script s;
+
+		if (!script_read(&s, argv[i]))
+			return 2;
+		for (size_t k = 0; k < s.count; k++) {
+			const struct script_case *c = &s.cases[k];
+			bool good = run(&s, c);
+
+			passed += good;
+			failed += !good;
+			if (!good)
+				printf("FAILED %s:%u: %s\n", s.file, c->line, c->name);
+		}
+		script_free(&s);
+	}
+	printf("dialogues: %u passed, %u failed\n", passed, failed);
+	return failed > 0 || passed == 0;
+}

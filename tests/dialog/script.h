@@ -66,6 +66,9 @@ struct script {
 bool script_read(struct script *s, const char *file);
 void script_free(struct script *s);
 
+/* A runner's main: runs each case of the files, and counts; `run` says why where it is false. */
+int script_main(int argc, char **argv, bool (*run)(const struct script *s, const struct script_case *c));
+
 /* `*` in the pattern stands for any octets. */
 bool script_match(struct slice pattern, struct slice text);
 
