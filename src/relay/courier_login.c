@@ -1,0 +1,50 @@
+/* Who we are, for the upstream: what the login needs besides user and password. */
+#include <stdio.h>
+
+#include "base/base64.h"
+#include "base/digest.h"
+#include "base/secret.h"
+#include "relay/courier_inner.h"
+#include "relay/prove.h"
+
+struct slice courier_nonce(struct courier *c)
+{
+	uint8_t octets[PROOF_NONCE_LENGTH / 4 * 3];
+	struct buffer text;
+
+	buffer_init(&text, c->nonce, sizeof(c->nonce));
+	if (secret_random(octets, sizeof(octets)))
+		base64_encode(&text, slice_bytes((const char *)octets, sizeof(octets)));
+	return buffer_bytes(&text);
+}
+
+bool courier_respond(struct courier *c, struct slice challenge)
+{
+	uint8_t digest[DIGEST_MD5_SIZE];
+	char hex[2 * DIGEST_MD5_SIZE + 1];
+	struct buffer *out = stream_output(&c->stream);
+
+	if (!out || !digest_hmac(DIGEST_MD5, c->rules.password, challenge, digest))
+		return false;
+	for (unsigned i = 0; i < sizeof(digest); i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	smtp_client_respond(&c->smtp, out, slice_of(hex));
+	return true;
+}
+
+bool courier_prove(struct courier *c, const void *answer, size_t len)
+{
+	uint8_t proof[PROOF_KEY_SIZE], signature[PROOF_KEY_SIZE];
+	struct buffer *out = stream_output(&c->stream);
+
+	if (!out || !prove_finish(&c->smtp.scram, answer, len, proof, signature))
+		return false;
+	smtp_client_prove(&c->smtp, out, proof, signature);
+	return true;
+}
+
+void courier_forget_login(struct courier *c)
+{
+	if (c->stream.out.at && !stream_has_output(&c->stream))
+		secret_wipe(c->stream.out.at, SMTP_COMMAND_MAX);
+}
