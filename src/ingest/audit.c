@@ -153,15 +153,10 @@ static enum trail_of whose(const struct session *s)
 	return s->principal.kind == PRINCIPAL_NOBODY ? TRAIL_STRANGER : TRAIL_OURS;
 }
 
-static bool is_accepted(const struct transaction *t, enum reply reply)
-{
-	return reply == REPLY_ACCEPTED || (reply == REPLY_PASSED && t->passage.code < 300);
-}
-
 static void record_fate(struct record *r, const struct transaction *t, enum reply reply)
 {
 	const struct passage *p = &t->passage;
-	bool passed = reply == REPLY_PASSED, accepted = is_accepted(t, reply);
+	bool passed = reply == REPLY_PASSED, accepted = transaction_is_accepted(t, reply);
 
 	record_word(r, "verdict", accepted ? "accepted" : "refused");
 	record_number(r, "code", passed ? p->code : reply_code(reply));
@@ -183,7 +178,7 @@ static void record_message(struct record *r, const struct session *s, const stru
 		record_number(r, "display_addr", 1);
 	record_number(r, "rcpts", t->recipient_count);
 	record_number(r, "size", (int64_t)t->size);
-	if (is_accepted(t, reply))
+	if (transaction_is_accepted(t, reply))
 		record_word(r, "repaired", evidence_repairs(s, t));
 	record_word(r, "removed", strip_names(t->strip.done));
 	record_principal(r, s);
@@ -200,7 +195,7 @@ void audit_message(const struct session *s, const struct transaction *t, enum re
 	record_start(&r, "message");
 	record_message(&r, s, t, reply);
 	log_record(SEVERITY_INFO, &r);
-	if (!is_accepted(t, reply) && t->recipient_count > 1)
+	if (!transaction_is_accepted(t, reply) && t->recipient_count > 1)
 		log_recipients(t);
 	if (!trail_is_open())
 		return;

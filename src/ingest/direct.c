@@ -1,12 +1,11 @@
-/*
- * [relay] mode = direct: a message is passed on while it comes in, and its final dot is answered with the upstream's own answer. The
- * verdict needs the header alone, so that is held back; nothing that comes later can turn a good verdict into a bad one, and what
- * makes the message unfit (a bare CR, its size) cuts the passage before the octet has left.
- */
+#include "ingest/direct.h"
+
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "ingest/evidence.h"
+#include "ingest/fate.h"
+#include "ingest/window.h"
 
 static struct passage *passage_of(const struct session *s)
 {
@@ -50,7 +49,7 @@ bool direct_begin(struct session *s)
 	return passage_start(p, most_held(s), &t->chunk);
 }
 
-/* The rest of the message is dropped as it comes; session_verdict answers the final dot, or else the code that stands in the passage. */
+/* The rest of the message is dropped as it comes; fate_verdict answers the final dot, or else the code that stands in the passage. */
 static void drain(struct transaction *t)
 {
 	t->passage.state = PASSAGE_DRAIN;
@@ -69,7 +68,7 @@ static void refuse(struct transaction *t, uint16_t code, const char *words)
 
 static void cut(struct session *s)
 {
-	direct_drop(s->transaction);
+	passage_cancel(&s->transaction->passage, &s->house->way);
 	refuse(s->transaction, 451, "4.3.0 not passed on, try again later");
 }
 
@@ -105,7 +104,7 @@ static void judge(struct session *s)
 {
 	struct transaction *t = s->transaction;
 
-	if (session_verdict(s, s->smtp.bad_line) != REPLY_ACCEPTED)
+	if (fate_verdict(s, s->smtp.bad_line) != REPLY_ACCEPTED)
 		cut(s);
 	else if (t->header.defects & HEADER_TOO_LARGE)
 		give_up_holding(t);
@@ -145,7 +144,7 @@ void direct_turn(struct session *s)
 	if (!direct_due(s))
 		return;
 	p->held = false;
-	session_open_window(s);	/* what went before was not the client's time */
+	window_open(s);	/* what went before was not the client's time */
 	if (!is_decided(p))
 		return;
 	if (p->state == PASSAGE_MISSED && p->mode == PASSAGE_DIRECT)
@@ -153,7 +152,7 @@ void direct_turn(struct session *s)
 	else
 		drain(s->transaction);
 	if (p->complete)
-		session_conclude(s, session_verdict(s, s->smtp.bad_line));
+		fate_conclude(s, fate_verdict(s, s->smtp.bad_line));
 }
 
 bool direct_due(const struct session *s)
@@ -183,12 +182,4 @@ bool direct_waits(const struct session *s)
 	const struct passage *p = passage_of(s);
 
 	return p && p->complete && (p->state == PASSAGE_OFFERED || p->state == PASSAGE_FLOWING || is_decided(p));
-}
-
-void direct_drop(struct transaction *t)
-{
-	struct session *s = t->session;
-
-	if (t->passage.carrier && s)
-		s->house->way.cancel(s->house->way.context, &t->passage);
 }

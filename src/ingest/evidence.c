@@ -70,11 +70,6 @@ static bool lacks(const struct session *s, const struct transaction *t, enum hea
 	return is_submission(s) && !t->header.count[field];
 }
 
-static bool rewrites_from(const struct transaction *t)
-{
-	return t->strip.rules & STRIP_RENAME;
-}
-
 const char *evidence_repairs(const struct session *s, const struct transaction *t)
 {
 	static const char *const names[2][2][2] = {
@@ -82,7 +77,7 @@ const char *evidence_repairs(const struct session *s, const struct transaction *
 		{ { "from", "from,date" }, { "from,message-id", "from,date,message-id" } },
 	};
 
-	return names[rewrites_from(t)][lacks(s, t, FIELD_MESSAGE_ID)][lacks(s, t, FIELD_DATE)];
+	return names[transaction_rewrites_from(t)][lacks(s, t, FIELD_MESSAGE_ID)][lacks(s, t, FIELD_DATE)];
 }
 
 /* Of the message as it leaves; `made` is memory for one that we give it. */
@@ -98,7 +93,7 @@ static struct slice message_id(const struct session *s, int64_t wall, char *made
 
 static bool write_repairs(struct buffer *out, const struct session *s, int64_t wall, struct slice id)
 {
-	if (rewrites_from(s->transaction))
+	if (transaction_rewrites_from(s->transaction))
 		buffer_putf(out, "From:%.*s\r\n", SLICE_ARGS(header_body(&s->transaction->header, FIELD_FROM)));
 	if (lacks(s, s->transaction, FIELD_DATE)) {
 		buffer_put_text(out, "Date: ");

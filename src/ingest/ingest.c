@@ -205,7 +205,7 @@ struct ingest *ingest_new(struct loop *l, struct pool *blocks, struct keeper *k,
 		.loop = l, .blocks = blocks, .keeper = k, .hasher = hasher,
 		.transactions = pool_new(sizeof(struct transaction), i->slot_count),
 		.memo = password_memo_new(), .lockout = lockout_new(),
-		.closed = session_closed, .context = i,
+		.turn = session_turn, .closed = session_closed, .context = i,
 	};
 	if (!i->sessions || !i->guests || !i->free_slots || !i->house.transactions || !i->house.memo ||
 	    (CONFIG_LOCKOUT && !i->house.lockout)) {

@@ -1,4 +1,5 @@
-/* AUTH: whose is the password (R24-R26). A slow hash is the helper's work, the session waits for it. */
+#include "ingest/login.h"
+
 #include <string.h>
 
 #include "base/secret.h"
@@ -74,7 +75,7 @@ static void hashed(void *context, const void *result, size_t len)
 		login_answer(s, REPLY_AUTH_OK);
 	else
 		login_answer(s, result ? REPLY_AUTH_FAILED : REPLY_AUTH_TEMPORARY);
-	session_turn(s);
+	s->house->turn(s);
 }
 
 /* Not while locked: a guesser must not reach the upstream, which would lock the account, or us. */
@@ -141,7 +142,7 @@ static void check_password(struct session *s, const struct smtp_login *login)
 	secret_wipe(&job, sizeof(job));
 }
 
-void session_login(struct session *s, const struct smtp_server_event *e)
+void login_begin(struct session *s, const struct smtp_server_event *e)
 {
 	const struct trust *t = s->settings->trust;
 	const struct smtp_login *login = &e->login;

@@ -100,6 +100,12 @@ bool passage_drained(const struct passage *p)
 	return !rest_of_begin(p).len && (!p->flow || !buffer_length(p->flow));
 }
 
+void passage_cancel(struct passage *p, const struct passage_way *way)
+{
+	if (p->carrier)
+		way->cancel(way->context, p);
+}
+
 void passage_end(struct passage *p)
 {
 	free(p->memory);

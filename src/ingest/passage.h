@@ -83,6 +83,8 @@ struct slice passage_begin(const struct passage *p);
 size_t passage_take(struct passage *p, struct buffer *out);
 /* All that was put has been taken. */
 bool passage_drained(const struct passage *p);
+/* The relay forgets it, if it knows of it. */
+void passage_cancel(struct passage *p, const struct passage_way *way);
 /* Frees its memory. Safe on a zeroed one. */
 void passage_end(struct passage *p);
 #else
@@ -125,6 +127,11 @@ static inline bool passage_drained(const struct passage *p)
 {
 	(void)p;
 	return true;
+}
+
+static inline void passage_cancel(struct passage *p, const struct passage_way *way)
+{
+	(void)p, (void)way;
 }
 
 static inline void passage_end(struct passage *p)

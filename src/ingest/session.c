@@ -8,10 +8,13 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "ingest/audit.h"
+#include "ingest/direct.h"
+#include "ingest/fate.h"
+#include "ingest/login.h"
+#include "ingest/message.h"
+#include "ingest/window.h"
 #include "trust/accounts.h"
 
-/* The rate of DATA is looked at over windows of this length, so that a short stall doesn't end a session. */
-#define DATA_WINDOW_MS	30000
 /* A handshake that takes longer holds memory for nothing; when others wait for its place, this long. */
 #define HANDSHAKE_MS	30000
 #define HANDSHAKE_PRESSED_MS 5000
@@ -38,13 +41,13 @@ static void await_tls(struct session *s)
 static void on_reset(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
-	session_drop(s);
+	fate_drop(s);
 }
 
 static void on_tls(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
-	session_drop(s);
+	fate_drop(s);
 	await_tls(s);
 }
 
@@ -62,19 +65,19 @@ static const char *const ends[REPLY_COUNT] = {
 static void on_close(struct session *s, const struct smtp_server_event *e)
 {
 	(void)e;
-	session_drop(s);
+	fate_drop(s);
 	s->stage = STAGE_LEAVING;
 	if (!s->end)
 		s->end = ends[s->smtp.last_reply] ? ends[s->smtp.last_reply] : "early-talk";
 }
 
 static void (*const handlers[])(struct session *, const struct smtp_server_event *) = {
-	[SMTP_SERVER_LOGIN] = session_login,
-	[SMTP_SERVER_MAIL] = session_mail,
-	[SMTP_SERVER_RCPT] = session_rcpt,
-	[SMTP_SERVER_DATA] = session_data,
-	[SMTP_SERVER_CONTENT] = session_content,
-	[SMTP_SERVER_END] = session_end,
+	[SMTP_SERVER_LOGIN] = login_begin,
+	[SMTP_SERVER_MAIL] = message_mail,
+	[SMTP_SERVER_RCPT] = message_rcpt,
+	[SMTP_SERVER_DATA] = message_data,
+	[SMTP_SERVER_CONTENT] = message_content,
+	[SMTP_SERVER_END] = message_end,
 	[SMTP_SERVER_RESET] = on_reset,
 	[SMTP_SERVER_TLS] = on_tls,
 	[SMTP_SERVER_CLOSE] = on_close,
@@ -229,7 +232,6 @@ static bool reads_more(struct session *s)
 	       stream_read(&s->stream);
 }
 
-/* Goes as far as it can without waiting. */
 void session_turn(struct session *s)
 {
 	do {
@@ -287,25 +289,13 @@ static void want(struct watch *w)
 		w->deadline = loop_now(s->house->loop) + STARVED_MS;
 }
 
-void session_open_window(struct session *s)
-{
-	s->window_start = s->transaction ? s->transaction->came : 0;
-	s->deadline = loop_now(s->house->loop) + DATA_WINDOW_MS;
-}
-
-static bool too_slow(struct session *s)
-{
-	uint64_t came = s->transaction ? s->transaction->came - s->window_start : 0;
-
-	return came < (uint64_t)s->settings->data_min_rate * (DATA_WINDOW_MS / 1000);
-}
-
 static void end_with(struct session *s, enum reply reply, const char *why)
 {
 	struct buffer *out = stream_output(&s->stream);
 
 	s->end = why;
-	session_drop(s);
+	login_drop(s);
+	fate_drop(s);
 	if (s->stage != STAGE_TALK || !out) {
 		leave_place(s);
 		s->watch.dead = true;
@@ -319,8 +309,8 @@ static void end_with(struct session *s, enum reply reply, const char *why)
 
 static void on_deadline(struct session *s)
 {
-	if (s->smtp.phase == PHASE_DATA && s->stage == STAGE_TALK && !too_slow(s))
-		session_open_window(s);
+	if (s->smtp.phase == PHASE_DATA && s->stage == STAGE_TALK && !window_was_slow(s))
+		window_open(s);
 	else if (s->smtp.phase == PHASE_DATA)
 		end_with(s, REPLY_TOO_SLOW, "too-slow");
 	else
@@ -359,7 +349,8 @@ static void reap(struct watch *w)
 
 	helper_forget(s->house->hasher, s);
 	leave_place(s);
-	session_drop(s);
+	login_drop(s);
+	fate_drop(s);
 	audit_session(s);
 	stream_close(&s->stream);
 	secret_wipe(&s->smtp, sizeof(s->smtp));

@@ -163,6 +163,11 @@ const struct verdict *transaction_verdict(const struct transaction *t)
 	return t->envelope_verdict.pass ? &t->header_verdict : &t->envelope_verdict;
 }
 
+bool transaction_is_accepted(const struct transaction *t, enum reply reply)
+{
+	return reply == REPLY_ACCEPTED || (reply == REPLY_PASSED && t->passage.code < 300);
+}
+
 struct slice transaction_message_id(const struct transaction *t)
 {
 	return slice_trim(header_body(&t->header, FIELD_MESSAGE_ID));

@@ -7,7 +7,7 @@
 
 #include "base/pool.h"
 #include "base/digest.h"
-#include "ingest/ingest.h"
+#include "ingest/keeper.h"
 #include "ingest/passage.h"
 #include "mail/body.h"
 #include "mail/strip.h"
@@ -51,6 +51,15 @@ void transaction_reset(struct transaction *t);
 bool transaction_add_recipient(struct transaction *t, const struct address *recipient);
 /* The verdict that decided: the header's, unless the envelope's has failed already and `action` alone let it pass. */
 const struct verdict *transaction_verdict(const struct transaction *t);
+
+/* Its From: becomes our own (rewrite_from of a device). */
+static inline bool transaction_rewrites_from(const struct transaction *t)
+{
+	return t->strip.rules & STRIP_RENAME;
+}
+
+/* With this reply to its final dot it is mail. */
+bool transaction_is_accepted(const struct transaction *t, enum reply reply);
 
 /* For the log; may be empty. */
 struct slice transaction_message_id(const struct transaction *t);

@@ -163,7 +163,7 @@ static bool assemble_aliases(struct draft *d)
 static void notice_licences(const struct draft *d)
 {
 	const struct config *c = d->config;
-	size_t used = config_licences_used(c);
+	size_t used = c->licences_used;
 
 	if (used > c->licences)
 		draft_notice(d, "%s: %zu accounts and devices, but [manager] licences = %u", c->path, used, c->licences);
@@ -205,6 +205,7 @@ static bool assemble_accounts(struct draft *d)
 		return draft_refuse(d, server, "accounts", "%s is open to others: chmod 640 %s", path, path);
 	if (!trust_load_accounts(d->config->trust, path, d->fault) || !trust_seal(d->config->trust, d->fault))
 		return false;
+	d->config->licences_used = accounts_count(d->config->trust) + d->config->device_count;
 	notice_accounts(d);
 	return true;
 }

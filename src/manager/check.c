@@ -125,7 +125,7 @@ static void print_trust(const struct config *c)
 	       c->device_count, c->peer_count);
 	if (c->user_count)
 		printf("sendmail: programs of this machine send by %s; %u [local]\n", c->local, c->user_count);
-	printf("licences: %zu of %u used\n", config_licences_used(c), c->licences);
+	printf("licences: %zu of %u used\n", c->licences_used, c->licences);
 }
 
 static void print_audit(const struct config *c)

@@ -344,11 +344,6 @@ void config_free(struct config *c)
 	free(c);
 }
 
-size_t config_licences_used(const struct config *c)
-{
-	return accounts_count(c->trust) + c->device_count;
-}
-
 bool config_unused(const struct config *c)
 {
 	return c->ingest.users == 0 && c->relay.users == 0;

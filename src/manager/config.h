@@ -40,6 +40,7 @@ struct config {
 	/* [manager] */
 	char role[16], audit[256];
 	unsigned licences, audit_keep;
+	size_t licences_used;			/* accounts and devices (R55) */
 	uint64_t audit_size;
 	char forward_to[300], forward_ca[256], forward_pin[96], forward_certificate[256], forward_key[256];
 	struct forward_settings forward;	/* made of these */
@@ -82,8 +83,6 @@ struct config *config_read_stamp(const char *path, struct fault *f);
 void config_control(const char *path, char out[CONTROL_PATH_MAX]);
 /* Wipes secrets, releases contexts. NULL is ignored. */
 void config_free(struct config *c);
-/* Accounts and devices (R55). */
-size_t config_licences_used(const struct config *c);
 /* Nobody uses it any more: sessions, listeners, couriers. */
 bool config_unused(const struct config *c);
 

@@ -146,7 +146,7 @@ static bool apply(struct daemon *d, struct config *c, struct fault *f)
 		d->house.loaded = clock_wall();
 		d->house.reload_failed = 0;
 		d->house.licences = c->licences;
-		d->house.licences_used = config_licences_used(c);
+		d->house.licences_used = c->licences_used;
 		d->house.certificate_until = c->ingest.tls ? tls_context_valid_to(c->ingest.tls) : INT64_MAX;
 		return true;
 	}

@@ -465,11 +465,6 @@ struct tls_context *tls_client_new(const struct tls_client_rules *rules, struct 
 	return NULL;
 }
 
-bool tls_context_is_12(const struct tls_context *c)
-{
-	return clock_monotonic() < c->only_12_until;
-}
-
 void tls_context_only_12(struct tls_context *c)
 {
 	if (c->min_13)

@@ -15,6 +15,7 @@
 
 #include <netinet/in.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "net/tls.h"
 
@@ -74,12 +75,16 @@ struct tls {
 	char error[FAULT_MAX];
 };
 
+/* New connections take conf_12. */
+static inline bool tls_context_is_12(const struct tls_context *c)
+{
+	return clock_monotonic() < c->only_12_until;
+}
+
 /* tls_context.c */
 
 /* Wall, s. */
 int64_t tls_wall_of(const mbedtls_x509_time *t);
-
-bool tls_context_is_12(const struct tls_context *c);
 
 /* tls_reason.c */
 

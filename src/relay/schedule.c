@@ -338,7 +338,7 @@ void schedule_came(struct relay *r, struct slice account)
 
 	while ((id = missing_next(&r->missing, account)))
 		spool_hasten(r->house.spool, id, relay_now(r));
-	relay_wake(r);
+	r->wake = true;
 }
 
 static void go_on(struct relay *r, struct attempt *a, bool waited)

@@ -36,7 +36,7 @@ static void end_check(struct relay *r, struct check *k, enum vouch_state state)
 	}
 	secret_wipe(k, sizeof(*k));
 	free(k);
-	relay_wake(r);
+	r->wake = true;
 }
 
 static struct check *check_of(const struct relay *r, const struct courier *c)
@@ -51,7 +51,7 @@ static struct check *check_of(const struct relay *r, const struct courier *c)
 /* [relay] sections with credentials = client: one at most. */
 static int client_route(const struct relay *r)
 {
-	for (unsigned i = 0; i < relay_route_count(r); i++)
+	for (unsigned i = 0; r->settings && i < r->settings->route_count; i++)
 		if (r->settings->routes[i].by_client)
 			return (int)i;
 	return -1;

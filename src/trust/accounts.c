@@ -22,11 +22,6 @@ struct named_part {
 	part_reader *read;
 };
 
-struct slice account_name(const struct trust_account *a)
-{
-	return slice_bytes(a->key.text, a->key.len);
-}
-
 bool account_can_login(const struct trust_account *a)
 {
 	return a->has_scram || a->has_cram || a->has_plain || a->upstream;

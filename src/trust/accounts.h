@@ -30,7 +30,11 @@ struct trust_account {
 };
 
 /* The canonical address. */
-struct slice account_name(const struct trust_account *a);
+static inline struct slice account_name(const struct trust_account *a)
+{
+	return slice_bytes(a->key.text, a->key.len);
+}
+
 bool account_can_login(const struct trust_account *a);
 
 /*
