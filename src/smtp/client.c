@@ -1,29 +1,8 @@
-#include "smtp/client.h"
-
-#include <string.h>
+#include "smtp/client_inner.h"
 
 #include "base/secret.h"
 #include "smtp/client_lines.h"
-#include "smtp/echo.h"
 #include "smtp/sending.h"
-
-enum state {
-	AT_GREETING, AT_EHLO, AT_HELO, AT_STARTTLS, AT_TLS,
-	AT_PLAIN, AT_PLAIN_RESPONSE, AT_LOGIN, AT_LOGIN_USER, AT_LOGIN_PASSWORD,
-	AT_CRAM, AT_CHALLENGED, AT_CRAM_RESPONSE,
-	AT_SCRAM, AT_SCRAM_FIRST, AT_PROVING, AT_SCRAM_LAST, AT_SCRAM_END,
-	AT_TOKEN, AT_TOKEN_RESPONSE, AT_TOKEN_REFUSED,
-	AT_DONE,	/* READY is to be told */
-	AT_READY, AT_RSET,
-	AT_MAIL, AT_RCPT, AT_DATA,	/* in this order: the replies of a transaction */
-	AT_UNWANTED,	/* no recipient is left, or none is to get anything: SENT is to be told */
-	AT_DRAIN,	/* the verdict is told, replies to pipelined commands are still to come */
-	AT_LONE_DOT,	/* 354 came for a message nobody wants: RFC 2920 3.1 */
-	AT_UNDO,	/* RSET behind a rehearsal */
-	AT_CONTENT, AT_END, AT_QUIT, AT_CLOSED, AT_FAILED
-};
-
-static const char unsendable[] = "a command of ours can't be put into a line";
 
 /* What a reply does: calls act, or without one moves on to next. */
 struct step {
@@ -55,25 +34,6 @@ const char *smtp_client_stage_name(enum smtp_client_stage stage)
 	};
 
 	return names[stage];
-}
-
-static void go(struct smtp_client *c, enum state state)
-{
-	c->state = (uint8_t)state;
-	c->waiting = false;
-}
-
-/* The reply that is there tells why. */
-static void fail(struct smtp_client *c, enum smtp_client_stage stage)
-{
-	c->failed = (uint8_t)stage;
-	go(c, AT_FAILED);
-}
-
-static void fail_because(struct smtp_client *c, enum smtp_client_stage stage, const char *reason)
-{
-	upstream_explain(&c->upstream, reason);
-	fail(c, stage);
 }
 
 static void forget(struct smtp_client *c)
@@ -155,7 +115,7 @@ static void enter_tls(struct smtp_client *c, struct smtp_client_event *event)
 static void enter_done(struct smtp_client *c, struct smtp_client_event *event)
 {
 	c->transaction = (struct smtp_client_transaction){ .mail = NULL };
-	go(c, AT_READY);
+	client_go(c, AT_READY);
 	event->type = SMTP_CLIENT_READY;
 }
 
@@ -173,7 +133,7 @@ static void enter_failed(struct smtp_client *c, struct smtp_client_event *event)
 
 static void leave_transaction(struct smtp_client *c)
 {
-	go(c, c->transaction.mail->rehearsal ? AT_UNDO : AT_DONE);
+	client_go(c, c->transaction.mail->rehearsal ? AT_UNDO : AT_DONE);
 }
 
 /* The message has its verdict; what was pipelined behind it is still answered. */
@@ -183,7 +143,7 @@ static void settle(struct smtp_client *c)
 
 	c->rset_due = true;
 	if (t->next_reply < t->next_command)
-		go(c, AT_DRAIN);
+		client_go(c, AT_DRAIN);
 	else
 		leave_transaction(c);
 }
@@ -205,62 +165,13 @@ static void enter_unwanted(struct smtp_client *c, struct smtp_client_event *even
 static void refused(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
 {
 	(void)text, (void)event;
-	fail(c, rows[c->state].stage);
+	client_fail(c, rows[c->state].stage);
 }
 
 static void nonsense(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
 {
 	(void)text, (void)event;
-	fail(c, STAGE_PROTOCOL);
-}
-
-static bool is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (!ascii_is_print(s.at[i]))
-			return false;
-	return true;
-}
-
-/*
- * What is offered and allowed. SCRAM wants user and password prepared by the rules of Unicode (RFC 4013), which ASCII
- * passes unchanged: others log in by something else where they can.
- */
-static unsigned usable_mechanisms(const struct smtp_client *c)
-{
-	unsigned usable = c->mechanisms & c->settings->mechanisms;
-	unsigned others = usable & ~(unsigned)SASL_SCRAM_SHA_256;
-
-	if (others && !(is_ascii(c->settings->user) && is_ascii(c->settings->password)))
-		return others;
-	return usable;
-}
-
-/* The best of them; AT_FAILED when there is nothing. R42 */
-static enum state choose_mechanism(const struct smtp_client *c, enum smtp_mechanism *chosen)
-{
-	static const struct mechanism {
-		enum smtp_mechanism bit;
-		enum state state;
-	} clear[] = {
-		{ SASL_SCRAM_SHA_256, AT_SCRAM }, { SASL_CRAM_MD5, AT_CRAM },
-		{ SASL_PLAIN, AT_PLAIN }, { SASL_LOGIN, AT_LOGIN },
-	}, tls[] = {
-		{ SASL_XOAUTH2, AT_TOKEN }, { SASL_SCRAM_SHA_256, AT_SCRAM },
-		{ SASL_PLAIN, AT_PLAIN }, { SASL_LOGIN, AT_LOGIN }, { SASL_CRAM_MD5, AT_CRAM },
-	};
-	const struct mechanism *order = c->secured ? tls : clear;
-	size_t count = c->secured ? sizeof(tls) / sizeof(*tls) : sizeof(clear) / sizeof(*clear);
-	unsigned usable = usable_mechanisms(c);
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		if (!(usable & order[i].bit))
-			continue;
-		*chosen = order[i].bit;
-		return order[i].state;
-	}
-	return AT_FAILED;
+	client_fail(c, STAGE_PROTOCOL);
 }
 
 static bool tls_due(const struct smtp_client *c)
@@ -268,31 +179,12 @@ static bool tls_due(const struct smtp_client *c)
 	return c->settings->starttls && !c->secured;
 }
 
-static bool login_due(const struct smtp_client *c)
-{
-	return c->settings->mechanisms && (!c->settings->login_optional || (c->extensions & EXT_AUTH));
-}
-
 static void start_tls(struct smtp_client *c)
 {
 	if (c->extensions & EXT_STARTTLS)
-		go(c, AT_STARTTLS);
+		client_go(c, AT_STARTTLS);
 	else
-		fail_because(c, STAGE_STARTTLS, "STARTTLS is not offered");
-}
-
-static void start_login(struct smtp_client *c)
-{
-	enum smtp_mechanism chosen = 0;
-	enum state state = choose_mechanism(c, &chosen);
-
-	c->mechanism = (uint8_t)chosen;
-	if (state == AT_SCRAM)
-		proof_scram_begin(&c->scram, c->settings->user, c->settings->nonce);
-	if (state == AT_FAILED)
-		fail_because(c, STAGE_AUTH, "no AUTH mechanism is offered that is allowed");
-	else
-		go(c, state);
+		client_fail_because(c, STAGE_STARTTLS, "STARTTLS is not offered");
 }
 
 static void on_hello(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
@@ -300,110 +192,19 @@ static void on_hello(struct smtp_client *c, struct slice text, struct smtp_clien
 	(void)text, (void)event;
 	if (tls_due(c))
 		start_tls(c);
-	else if (login_due(c))
-		start_login(c);
+	else if (client_login_due(c))
+		client_login(c);
 	else
-		go(c, AT_DONE);
+		client_go(c, AT_DONE);
 }
 
 /* HELO offers nothing, so it is no way out where TLS or a login is demanded. */
 static void on_no_ehlo(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
 {
-	if (tls_due(c) || login_due(c))
+	if (tls_due(c) || client_login_due(c))
 		refused(c, text, event);
 	else
-		go(c, AT_HELO);
-}
-
-static void on_cram(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
-{
-	size_t len;
-
-	if (!base64_decode(slice_trim(text), c->challenge, sizeof(c->challenge), &len)) {
-		nonsense(c, text, event);
-		return;
-	}
-	event->type = SMTP_CLIENT_CHALLENGE;
-	event->challenge = slice_bytes(c->challenge, len);
-	go(c, AT_CHALLENGED);
-}
-
-/* A server that takes no initial response asks with an empty challenge. */
-static void on_scram(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
-{
-	const char *wrong;
-	size_t len;
-
-	text = slice_trim(text);
-	if (text.len == 0 && c->state == AT_SCRAM) {
-		go(c, AT_SCRAM_FIRST);
-		return;
-	}
-	if (!base64_decode(text, c->challenge, sizeof(c->challenge), &len)) {
-		nonsense(c, text, event);
-		return;
-	}
-	wrong = proof_scram_challenged(&c->scram, slice_bytes(c->challenge, len), c->settings->nonce);
-	if (wrong) {
-		fail_because(c, STAGE_AUTH, wrong);
-		return;
-	}
-	event->type = SMTP_CLIENT_PROVE;
-	event->scram = &c->scram;
-	go(c, AT_PROVING);
-}
-
-static void on_signature(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
-{
-	const char *wrong;
-	size_t len;
-
-	(void)event;
-	if (!base64_decode(slice_trim(text), c->challenge, sizeof(c->challenge), &len))
-		len = 0;
-	wrong = proof_scram_signed(&c->scram, slice_bytes(c->challenge, len));
-	if (wrong)
-		fail_because(c, STAGE_AUTH, wrong);
-	else
-		go(c, AT_SCRAM_END);
-}
-
-/* A 235 that came without it is worth nothing: anybody can say that. */
-static void on_unproved(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
-{
-	(void)text, (void)event;
-	fail_because(c, STAGE_AUTH, "the server did not prove that it knows our password");
-}
-
-/*
- * 504 and 534 are about the mechanism: some servers offer what their accounts can't do. In TLS the next one is tried, once; in
- * clear somebody on the way could have said so to be told the password. 535 is about the password, and a
- * second try would be counted as a second guess.
- */
-static void on_scram_refused(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
-{
-	bool mechanism = c->upstream.reply.code == 504 || c->upstream.reply.code == 534;
-	enum smtp_mechanism next = 0;
-
-	c->mechanisms &= ~(unsigned)SASL_SCRAM_SHA_256;
-	if (mechanism && c->secured && choose_mechanism(c, &next) != AT_FAILED)
-		start_login(c);
-	else
-		refused(c, text, event);
-}
-
-/*
- * What stands in the 334 that comes in answer to a token says why it is refused; the empty line then fetches the 535.
- * A token that has not been sent yet is asked for.
- */
-static void on_token(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
-{
-	static const struct slice command = SLICE("AUTH XOAUTH2");
-	const struct buffer line = { .tail = command.len, .size = command.len };
-	bool said = lines_holds_token(c, &line) && slice_trim(text).len > 0;
-
-	(void)event;
-	go(c, said ? AT_TOKEN_REFUSED : AT_TOKEN_RESPONSE);
+		client_go(c, AT_HELO);
 }
 
 static void advance(struct smtp_client *c)
@@ -412,9 +213,9 @@ static void advance(struct smtp_client *c)
 
 	t->next_reply++;
 	if (t->next_reply > t->last_command || (t->next_reply > t->mail->recipient_count && t->accepted == 0))
-		go(c, AT_UNWANTED);
+		client_go(c, AT_UNWANTED);
 	else
-		go(c, state_of_command(c, t->next_reply));
+		client_go(c, state_of_command(c, t->next_reply));
 }
 
 static void on_mail(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
@@ -452,7 +253,7 @@ static void on_data(struct smtp_client *c, struct slice text, struct smtp_client
 	}
 	c->transaction.next_reply++;
 	event->type = SMTP_CLIENT_CONTENT;
-	go(c, AT_CONTENT);
+	client_go(c, AT_CONTENT);
 }
 
 static void on_drain(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
@@ -467,7 +268,7 @@ static void on_drain(struct smtp_client *c, struct slice text, struct smtp_clien
 	}
 	t->next_reply++;
 	if (digit == 3)
-		go(c, AT_LONE_DOT);
+		client_go(c, AT_LONE_DOT);
 	else if (t->next_reply == t->next_command)
 		leave_transaction(c);
 }
@@ -476,7 +277,7 @@ static void on_undone(struct smtp_client *c, struct slice text, struct smtp_clie
 {
 	(void)text, (void)event;
 	c->rset_due = false;
-	go(c, AT_DONE);
+	client_go(c, AT_DONE);
 }
 
 static void on_end(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
@@ -484,7 +285,7 @@ static void on_end(struct smtp_client *c, struct slice text, struct smtp_client_
 	(void)text;
 	tell_sent(c, event);
 	c->rset_due = c->upstream.reply.code >= 300;
-	go(c, AT_DONE);
+	client_go(c, AT_DONE);
 }
 
 #define DO(act)		{ act, AT_FAILED }
@@ -520,23 +321,23 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_LOGIN_PASSWORD] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_password,
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
 	[AT_CRAM] = { .stage = STAGE_AUTH, .command = "AUTH CRAM-MD5",
-		.on = { NONSENSE, DO(on_cram), REFUSED, REFUSED } },
+		.on = { NONSENSE, DO(client_on_cram), REFUSED, REFUSED } },
 	[AT_CHALLENGED] = { .stage = STAGE_AUTH },
 	[AT_CRAM_RESPONSE] = { .stage = STAGE_AUTH,
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
 	[AT_SCRAM] = { .stage = STAGE_AUTH, .command = "AUTH SCRAM-SHA-256",
 		.put_rest = lines_put_initial_scram,
-		.on = { DO(on_unproved), DO(on_scram), REFUSED, DO(on_scram_refused) } },
+		.on = { DO(client_on_unproved), DO(client_on_scram), REFUSED, DO(client_on_scram_refused) } },
 	[AT_SCRAM_FIRST] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_scram,
-		.on = { DO(on_unproved), DO(on_scram), REFUSED, DO(on_scram_refused) } },
+		.on = { DO(client_on_unproved), DO(client_on_scram), REFUSED, DO(client_on_scram_refused) } },
 	[AT_PROVING] = { .stage = STAGE_AUTH },
 	[AT_SCRAM_LAST] = { .stage = STAGE_AUTH,
-		.on = { DO(on_unproved), DO(on_signature), REFUSED, DO(on_scram_refused) } },
+		.on = { DO(client_on_unproved), DO(client_on_signature), REFUSED, DO(client_on_scram_refused) } },
 	[AT_SCRAM_END] = { .stage = STAGE_AUTH, .command = "",
 		.on = { TO(AT_DONE), NONSENSE, REFUSED, REFUSED } },
 	[AT_TOKEN] = { .stage = STAGE_AUTH, .command = "AUTH XOAUTH2",
 		.put_rest = lines_put_initial_token,
-		.on = { TO(AT_DONE), DO(on_token), REFUSED, REFUSED } },
+		.on = { TO(AT_DONE), DO(client_on_token), REFUSED, REFUSED } },
 	[AT_TOKEN_RESPONSE] = { .stage = STAGE_AUTH, .command = "", .put_rest = lines_put_token,
 		.on = { TO(AT_DONE), TO(AT_TOKEN_REFUSED), REFUSED, REFUSED } },
 	[AT_TOKEN_REFUSED] = { .stage = STAGE_AUTH, .command = "",
@@ -571,40 +372,6 @@ static const struct row rows[AT_FAILED + 1] = {
 	[AT_FAILED] = { .stage = STAGE_PROTOCOL, .enter = enter_failed },
 };
 
-static bool repeats_secret(const struct smtp_client *c, struct slice text)
-{
-	char memory[SMTP_COMMAND_MAX];
-	struct buffer sent;
-	bool found;
-
-	buffer_init(&sent, memory, sizeof(memory));
-	if (c->state == AT_LOGIN_PASSWORD)
-		lines_put_password(c, &sent);
-	else if (c->state >= AT_TOKEN && c->state <= AT_TOKEN_REFUSED)
-		lines_put_token(c, &sent);
-	else
-		lines_put_plain(c, &sent);
-	found = echo_repeats(text, buffer_bytes(&sent)) || echo_repeats(text, c->settings->password) ||
-		echo_repeats(text, c->settings->token);
-	secret_wipe(memory, sizeof(memory));
-	return found;
-}
-
-/*
- * "500 unknown command AHVzZXIAcGFzcw==": servers repeat what they don't understand, and replies
- * go to logs and into return mail.
- */
-static void withhold_secret(struct smtp_client *c)
-{
-	struct smtp_upstream_reply *reply = &c->upstream.reply;
-	uint16_t code = reply->code;
-
-	if (!repeats_secret(c, upstream_text(reply)))
-		return;
-	upstream_explain(&c->upstream, "(the reply repeats our credentials)");
-	reply->code = code;
-}
-
 static void take_reply(struct smtp_client *c, struct slice text, struct smtp_client_event *event)
 {
 	const struct row *row = &rows[c->state];
@@ -612,15 +379,15 @@ static void take_reply(struct smtp_client *c, struct slice text, struct smtp_cli
 	const struct step *step = &row->on[code / 100 - 2];
 
 	if (row->stage == STAGE_AUTH)
-		withhold_secret(c);
+		client_withhold_secret(c);
 	if (c->state == AT_END && code / 100 != 3)
 		c->transaction.in_doubt = false;
 	if (code == 421 && c->state != AT_QUIT)
-		fail(c, row->stage);
+		client_fail(c, row->stage);
 	else if (step->act)
 		step->act(c, text, event);
 	else
-		go(c, step->next);
+		client_go(c, step->next);
 }
 
 /* A state without a command was entered by other means; one where nothing is read has no steps. */
@@ -647,7 +414,7 @@ static bool take_line(struct smtp_client *c, struct slice in, size_t *used,
 		return false;
 	*used += octets;
 	if (status > UPSTREAM_LAST) {
-		fail_because(c, STAGE_PROTOCOL, upstream_status_text(status));
+		client_fail_because(c, STAGE_PROTOCOL, upstream_status_text(status));
 		return true;
 	}
 	if (c->state == AT_EHLO && !first && c->upstream.reply.code < 300)
@@ -665,7 +432,7 @@ static enum sending enter(struct smtp_client *c, struct buffer *out,
 	if (!rows[c->state].enter)
 		sent = send_due(c, out);
 	if (sent == SENDING_IMPOSSIBLE)
-		fail_because(c, rows[c->state].stage, unsendable);
+		client_fail_unsendable(c, rows[c->state].stage);
 	if (rows[c->state].enter)
 		rows[c->state].enter(c, event);
 	return sent;
@@ -704,7 +471,7 @@ void smtp_client_secured(struct smtp_client *c)
 	c->upstream = (struct upstream){ .scanned = 0 };
 	forget(c);
 	c->secured = true;
-	go(c, AT_EHLO);
+	client_go(c, AT_EHLO);
 }
 
 void smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
@@ -714,7 +481,7 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail
 	c->transaction = (struct smtp_client_transaction){
 		.mail = mail, .last_command = mail->recipient_count + (mail->rehearsal ? 0 : 1),
 	};
-	go(c, c->rset_due ? AT_RSET : AT_MAIL);
+	client_go(c, c->rset_due ? AT_RSET : AT_MAIL);
 }
 
 bool smtp_client_content_end(struct smtp_client *c, struct buffer *out, bool crlf)
@@ -724,53 +491,14 @@ bool smtp_client_content_end(struct smtp_client *c, struct buffer *out, bool crl
 	if (c->state != AT_CONTENT || buffer_room(out) < end.len || !buffer_put(out, end))
 		return false;
 	c->transaction.in_doubt = true;
-	go(c, AT_END);
-	return true;
-}
-
-bool smtp_client_respond(struct smtp_client *c, struct buffer *out, struct slice hex)
-{
-	char text[BASE64_LENGTH(LOGIN_MAX + 1 + 32) + 2];
-	struct buffer line;
-	enum sending sent;
-
-	if (c->state != AT_CHALLENGED)
-		return false;
-	buffer_init(&line, text, sizeof(text));
-	proof_put_cram(&line, c->settings->user, hex);
-	sent = sending_put(out, &line);
-	if (sent == SENDING_IMPOSSIBLE)
-		fail_because(c, STAGE_AUTH, unsendable);
-	else if (sent == SENDING_DONE)
-		go(c, AT_CRAM_RESPONSE);
-	return sent != SENDING_NO_ROOM;
-}
-
-bool smtp_client_prove(struct smtp_client *c, struct buffer *out, const uint8_t proof[PROOF_KEY_SIZE],
-		       const uint8_t signature[PROOF_KEY_SIZE])
-{
-	char text[BASE64_LENGTH(PROOF_SERVER_MAX + 64) + 2];
-	struct buffer line;
-	enum sending sent;
-
-	if (c->state != AT_PROVING)
-		return false;
-	buffer_init(&line, text, sizeof(text));
-	proof_scram_put_last(&c->scram, &line, proof);
-	sent = sending_put(out, &line);
-	if (sent == SENDING_IMPOSSIBLE)
-		fail_because(c, STAGE_AUTH, unsendable);
-	if (sent != SENDING_DONE)
-		return sent != SENDING_NO_ROOM;
-	memcpy(c->scram.signature, signature, sizeof(c->scram.signature));
-	go(c, AT_SCRAM_LAST);
+	client_go(c, AT_END);
 	return true;
 }
 
 void smtp_client_quit(struct smtp_client *c)
 {
 	if (c->state == AT_READY)
-		go(c, AT_QUIT);
+		client_go(c, AT_QUIT);
 }
 
 bool smtp_client_fits(const struct smtp_client *c, uint64_t size)

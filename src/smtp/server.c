@@ -3,59 +3,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/limits.h"
-#include "base/secret.h"
+#include "smtp/auth.h"
 #include "smtp/command.h"
+#include "smtp/content.h"
 #include "smtp/line.h"
 #include "smtp/sasl.h"
+#include "smtp/turn.h"
 
 #define WHO_MAX	(HOST_MAX + 128)	/* octets of EHLO's first line: two names, 30 of text */
-
-/* Whose answer an AUTH exchange waits for. */
-enum auth_step { STEP_NONE, STEP_PLAIN, STEP_LOGIN_USER, STEP_LOGIN_PASSWORD, STEP_CRAM_MD5 };
-
-/* A command while it is carried out. */
-struct turn {
-	struct smtp_server *s;
-	struct buffer *out;
-	struct smtp_server_event *event;
-	struct slice argument;
-};
-
-/* Replies */
-
-static const struct slice no_argument = { NULL, 0 };
-
-/*
- * A refused command whose group went on behind it ends the session: what stands there was meant as
- * content or as TLS, and its author may be somebody else than the client (R34).
- */
-static void say(struct smtp_server *s, struct buffer *out, enum reply reply, struct slice argument)
-{
-	unsigned code;
-
-	if (reply_code(reply) >= 500 && ++s->errors > SMTP_ERRORS_MAX)
-		reply = REPLY_TOO_MANY_ERRORS;
-	code = reply_code(reply);
-	if (code == 421)	/* the host says so of itself, whatever the command was about */
-		argument = s->settings->hostname;
-	reply_put(out, reply, argument, s->settings->enhanced_codes);
-	s->last_reply = (uint8_t)reply;
-	if (code == 421 || (code >= 400 && s->early))
-		s->phase = PHASE_CLOSED;
-}
-
-static void answer(const struct turn *t, enum reply reply)
-{
-	say(t->s, t->out, reply, no_argument);
-}
-
-static void ask(const struct turn *t, enum smtp_server_event_type type)
-{
-	t->event->type = type;
-	t->s->waiting = (uint8_t)type;
-}
 
 /* The session */
 
@@ -71,14 +27,6 @@ bool smtp_server_greet(struct smtp_server *s, struct buffer *out)
 	return reply_put(out, REPLY_GREETING, s->settings->hostname, s->settings->enhanced_codes);
 }
 
-static void forget_login(struct smtp_server *s)
-{
-	secret_wipe(s->credentials, sizeof s->credentials);
-	s->authcid_len = 0;
-	s->auth_step = STEP_NONE;
-	s->auth_mechanism = 0;
-}
-
 /* RFC 3207 4.2. The counts stay: TLS is no fresh start for a guesser. */
 void smtp_server_secured(struct smtp_server *s)
 {
@@ -87,7 +35,7 @@ void smtp_server_secured(struct smtp_server *s)
 	s->authenticated = s->extended = s->early = false;
 	s->scanned = 0;
 	s->helo_len = 0;
-	forget_login(s);
+	auth_forget(s);
 	s->secured = true;
 }
 
@@ -95,7 +43,7 @@ void smtp_server_end(struct smtp_server *s, struct buffer *out, enum reply reply
 {
 	reply_put(out, reply, s->settings->hostname, s->settings->enhanced_codes);
 	s->last_reply = (uint8_t)reply;
-	forget_login(s);
+	auth_forget(s);
 	s->waiting = 0;
 	s->phase = PHASE_CLOSED;
 }
@@ -118,13 +66,6 @@ static void reset(const struct turn *t)
 }
 
 /* HELO and EHLO */
-
-static unsigned usable_mechanisms(const struct smtp_server *s)
-{
-	if (s->authenticated || (!s->secured && !s->settings->plaintext_auth))
-		return 0;
-	return s->settings->mechanisms;
-}
 
 static bool starttls_offered(const struct smtp_server *s)
 {
@@ -165,7 +106,7 @@ static void do_helo(const struct turn *t)
 	greet_client(t, false);
 	buffer_init(&who, memory, sizeof memory);
 	put_who(t->s, &who);
-	say(t->s, t->out, REPLY_HELO, buffer_bytes(&who));
+	turn_say(t->s, t->out, REPLY_HELO, buffer_bytes(&who));
 }
 
 static void put_extensions(const struct smtp_server *s, struct buffer *lines)
@@ -179,9 +120,9 @@ static void put_extensions(const struct smtp_server *s, struct buffer *lines)
 		buffer_put_text(lines, "ENHANCEDSTATUSCODES\n");
 	if (s->settings->sender.len)
 		buffer_putf(lines, "XSENDER %.*s %.*s\n", SLICE_ARGS(s->settings->sender), SLICE_ARGS(s->settings->mailbox));
-	if (usable_mechanisms(s)) {
+	if (auth_mechanisms(s)) {
 		buffer_put_text(lines, "AUTH");
-		sasl_put_names(lines, usable_mechanisms(s));
+		sasl_put_names(lines, auth_mechanisms(s));
 		buffer_put_text(lines, "\n");
 	}
 }
@@ -207,18 +148,18 @@ static void do_ehlo(const struct turn *t)
 static void do_rset(const struct turn *t)
 {
 	reset(t);
-	answer(t, REPLY_OK);
+	turn_answer(t, REPLY_OK);
 }
 
 static void do_noop(const struct turn *t)
 {
-	answer(t, REPLY_OK);
+	turn_answer(t, REPLY_OK);
 }
 
 /* Says the same of everybody and repeats nothing (RFC 5321 7.3). */
 static void do_vrfy(const struct turn *t)
 {
-	answer(t, REPLY_VRFY);
+	turn_answer(t, REPLY_VRFY);
 }
 
 static void do_help(const struct turn *t)
@@ -233,12 +174,12 @@ static void do_help(const struct turn *t)
 		if (row->phases)
 			buffer_putf(&names, "%.*s ", SLICE_ARGS(row->name));
 	}
-	say(t->s, t->out, REPLY_HELP, slice_trim(buffer_bytes(&names)));
+	turn_say(t->s, t->out, REPLY_HELP, slice_trim(buffer_bytes(&names)));
 }
 
 static void do_quit(const struct turn *t)
 {
-	say(t->s, t->out, REPLY_BYE, t->s->settings->hostname);
+	turn_say(t->s, t->out, REPLY_BYE, t->s->settings->hostname);
 }
 
 /* STARTTLS */
@@ -246,205 +187,16 @@ static void do_quit(const struct turn *t)
 static void do_starttls(const struct turn *t)
 {
 	if (!t->s->settings->starttls) {
-		answer(t, REPLY_NOT_IMPLEMENTED);
+		turn_answer(t, REPLY_NOT_IMPLEMENTED);
 		return;
 	}
 	if (!starttls_offered(t->s)) {
-		answer(t, REPLY_BAD_SEQUENCE);
+		turn_answer(t, REPLY_BAD_SEQUENCE);
 		return;
 	}
-	answer(t, REPLY_TLS_READY);
-	ask(t, SMTP_SERVER_TLS);
+	turn_answer(t, REPLY_TLS_READY);
+	turn_ask(t, SMTP_SERVER_TLS);
 	t->event->had_tls_input = t->s->early;
-}
-
-/* AUTH */
-
-static void login_failed(struct smtp_server *s, struct buffer *out)
-{
-	bool last = ++s->auth_failed >= s->settings->auth_failures;
-
-	say(s, out, last ? REPLY_AUTH_TOO_MANY : REPLY_AUTH_FAILED, no_argument);
-}
-
-static void take_login(const struct turn *t, bool good, const struct smtp_login *login)
-{
-	t->s->auth_step = STEP_NONE;
-	if (!good) {
-		forget_login(t->s);
-		login_failed(t->s, t->out);
-		return;
-	}
-	t->event->login = *login;
-	ask(t, SMTP_SERVER_LOGIN);
-}
-
-/* The same text each time it is asked for, until `challenges` goes up. */
-static void put_challenge(const struct smtp_server *s, struct buffer *b)
-{
-	buffer_putf(b, "<%" PRIu32 ".%s@", s->challenges, s->nonce);
-	buffer_put(b, s->settings->hostname);
-	buffer_put_text(b, ">");
-}
-
-static void challenge_cram_md5(const struct turn *t)
-{
-	char plain[SASL_CHALLENGE_MAX + 1], coded[BASE64_LENGTH(SASL_CHALLENGE_MAX)];
-	struct buffer text, line;
-
-	t->s->challenges++;
-	buffer_init(&text, plain, sizeof plain);
-	put_challenge(t->s, &text);
-	buffer_init(&line, coded, sizeof coded);
-	base64_encode(&line, buffer_bytes(&text));
-	say(t->s, t->out, REPLY_AUTH_CHALLENGE, buffer_bytes(&line));
-}
-
-static void challenge_plain(const struct turn *t)
-{
-	say(t->s, t->out, REPLY_AUTH_CHALLENGE, no_argument);
-}
-
-/* `Username:` and `Password:`: copiers of one famous client give up on anything else (R25). */
-static void challenge_user(const struct turn *t)
-{
-	say(t->s, t->out, REPLY_AUTH_CHALLENGE, SLICE_OF("VXNlcm5hbWU6"));
-}
-
-static void challenge_password(const struct turn *t)
-{
-	say(t->s, t->out, REPLY_AUTH_CHALLENGE, SLICE_OF("UGFzc3dvcmQ6"));
-}
-
-static void take_plain(const struct turn *t, struct slice message)
-{
-	struct smtp_login login = { .mechanism = SASL_PLAIN };
-
-	take_login(t, sasl_plain(message, &login), &login);
-}
-
-static void take_user(const struct turn *t, struct slice user)
-{
-	struct smtp_login login = { .mechanism = SASL_LOGIN };
-
-	if (!sasl_is_identity(user)) {
-		take_login(t, false, &login);
-		return;
-	}
-	t->s->authcid_len = (uint16_t)user.len;
-	t->s->auth_step = STEP_LOGIN_PASSWORD;
-	challenge_password(t);
-}
-
-static void take_password(const struct turn *t, struct slice password)
-{
-	struct smtp_login login = { .mechanism = SASL_LOGIN };
-	struct slice user = slice_bytes(t->s->credentials, t->s->authcid_len);
-
-	take_login(t, sasl_login(user, password, &login), &login);
-}
-
-/* The challenge is written again behind the response; both fit, or the response is none of ours. */
-static void take_cram_md5(const struct turn *t, struct slice message)
-{
-	struct smtp_login login = { .mechanism = SASL_CRAM_MD5 };
-	struct buffer challenge;
-	size_t room = sizeof t->s->credentials - message.len;
-
-	buffer_init(&challenge, t->s->credentials + message.len, room);
-	put_challenge(t->s, &challenge);
-	login.challenge = buffer_bytes(&challenge);
-	take_login(t, !challenge.overflow && sasl_cram_md5(message, &login), &login);
-}
-
-/* What is sent on entering a step, and what is done with the client's answer to it. */
-static const struct step {
-	void (*challenge)(const struct turn *t);
-	void (*take)(const struct turn *t, struct slice message);
-} steps[] = {
-	[STEP_PLAIN]		= { challenge_plain, take_plain },
-	[STEP_LOGIN_USER]	= { challenge_user, take_user },
-	[STEP_LOGIN_PASSWORD]	= { challenge_password, take_password },
-	[STEP_CRAM_MD5]		= { challenge_cram_md5, take_cram_md5 },
-};
-
-static enum auth_step first_step(unsigned mechanism)
-{
-	if (mechanism == SASL_PLAIN)
-		return STEP_PLAIN;
-	return mechanism == SASL_LOGIN ? STEP_LOGIN_USER : STEP_CRAM_MD5;
-}
-
-/* RFC 4954 section 4. When a password comes, `credentials` holds the user already. */
-static void take_response(const struct turn *t, struct slice coded)
-{
-	struct smtp_server *s = t->s;
-	char *at = s->credentials + s->authcid_len;
-	size_t room = sizeof s->credentials - s->authcid_len, len;
-	const struct step *step = &steps[s->auth_step];
-
-	if (coded.len > BASE64_LENGTH(room)) {
-		take_login(t, false, NULL);
-	} else if (slice_equal(coded, SLICE_OF("*"))) {
-		forget_login(s);
-		answer(t, REPLY_AUTH_CANCELLED);
-	} else if (!base64_decode(coded, at, room, &len)) {
-		forget_login(s);
-		answer(t, REPLY_AUTH_BASE64);
-	} else {
-		step->take(t, slice_bytes(at, len));
-	}
-}
-
-static enum reply auth_refusal(const struct smtp_server *s, unsigned mechanism, bool has_name,
-			       bool has_initial)
-{
-	if (s->authenticated)
-		return REPLY_AUTH_ALREADY;
-	if (!s->settings->mechanisms)
-		return REPLY_NOT_IMPLEMENTED;
-	if (!has_name)
-		return REPLY_SYNTAX;
-	if (!(mechanism & s->settings->mechanisms))
-		return REPLY_AUTH_MECHANISM;
-	if (!usable_mechanisms(s))
-		return REPLY_AUTH_NEEDS_TLS;
-	/* RFC 4954 section 4: the server speaks first here. */
-	return mechanism == SASL_CRAM_MD5 && has_initial ? REPLY_SYNTAX : REPLY_NONE;
-}
-
-static void do_auth(const struct turn *t)
-{
-	struct slice initial = t->argument, name = no_argument;
-	bool has_name = slice_word(&initial, &name);
-	unsigned mechanism = sasl_find(name);
-	enum reply refusal;
-
-	initial = slice_trim(initial);
-	refusal = auth_refusal(t->s, mechanism, has_name, initial.len > 0);
-	if (refusal != REPLY_NONE) {
-		answer(t, refusal);
-		return;
-	}
-	t->s->auth_mechanism = (uint8_t)mechanism;
-	t->s->auth_step = (uint8_t)first_step(mechanism);
-	if (initial.len == 0)
-		steps[t->s->auth_step].challenge(t);
-	else	/* `=` is how an empty initial response is written */
-		take_response(t, slice_equal(initial, SLICE_OF("=")) ? no_argument : initial);
-}
-
-void smtp_server_login_done(struct smtp_server *s, struct buffer *out, enum reply reply)
-{
-	if (s->waiting != SMTP_SERVER_LOGIN)
-		return;
-	s->waiting = 0;
-	forget_login(s);
-	s->authenticated = reply == REPLY_AUTH_OK;
-	if (reply == REPLY_AUTH_FAILED)
-		login_failed(s, out);
-	else
-		say(s, out, reply, no_argument);
 }
 
 /* The transaction */
@@ -458,11 +210,11 @@ static void do_mail(const struct turn *t)
 	if (refusal == REPLY_NONE && max && mail.size > max)
 		refusal = REPLY_TOO_LARGE;
 	if (refusal != REPLY_NONE) {
-		answer(t, refusal);
+		turn_answer(t, refusal);
 		return;
 	}
 	t->event->mail = (struct smtp_mail){ mail.sender, mail.size, mail.body_8bit };
-	ask(t, SMTP_SERVER_MAIL);
+	turn_ask(t, SMTP_SERVER_MAIL);
 }
 
 static void do_rcpt(const struct turn *t)
@@ -471,19 +223,19 @@ static void do_rcpt(const struct turn *t)
 	enum reply refusal = command_rcpt(t->argument, &recipient);
 
 	if (refusal != REPLY_NONE) {
-		answer(t, refusal);
+		turn_answer(t, refusal);
 		return;
 	}
 	t->event->rcpt = recipient;
-	ask(t, SMTP_SERVER_RCPT);
+	turn_ask(t, SMTP_SERVER_RCPT);
 }
 
 static void do_data(const struct turn *t)
 {
 	if (t->s->phase == PHASE_RCPT)
-		ask(t, SMTP_SERVER_DATA);
+		turn_ask(t, SMTP_SERVER_DATA);
 	else
-		answer(t, REPLY_NO_RECIPIENTS);
+		turn_answer(t, REPLY_NO_RECIPIENTS);
 }
 
 static void mail_done(struct smtp_server *s, unsigned kind)
@@ -535,7 +287,7 @@ void smtp_server_answer(struct smtp_server *s, struct buffer *out, enum reply re
 		return;
 	s->waiting = 0;
 	done[event](s, reply_code(reply) / 100);
-	say(s, out, reply, argument);
+	turn_say(s, out, reply, argument);
 }
 
 void smtp_server_pass_on(struct smtp_server *s, struct buffer *out, unsigned code, struct slice id,
@@ -546,59 +298,11 @@ void smtp_server_pass_on(struct smtp_server *s, struct buffer *out, unsigned cod
 	s->waiting = 0;
 	end_done(s, code / 100);
 	if (code >= 500 && ++s->errors > SMTP_ERRORS_MAX) {
-		say(s, out, REPLY_TOO_MANY_ERRORS, no_argument);
+		turn_say(s, out, REPLY_TOO_MANY_ERRORS, no_argument);
 		return;
 	}
 	reply_put_passed(out, code, id, words, s->settings->enhanced_codes);
 	s->last_reply = REPLY_PASSED;
-}
-
-/* Content: RFC 5321 4.1.1.4. Octets that may yet become part of the end are left in the input. */
-
-enum dot { DOT_TEXT, DOT_END, DOT_OPEN };
-
-/* What the dot at the start of a line is. */
-static enum dot dot_kind(struct slice in)
-{
-	static const struct slice end = SLICE(".\r\n");
-
-	if (!slice_equal(slice_first(in, end.len), slice_first(end, in.len)))
-		return DOT_TEXT;
-	return in.len >= end.len ? DOT_END : DOT_OPEN;
-}
-
-/*
- * Octets of the line at the start of `in`, with its LF; without one, all but a CR at the end, whose
- * LF may come yet. Only CRLF ends a line: by what others take for a line end mails are smuggled.
- */
-static size_t content_line(struct smtp_server *s, struct slice in)
-{
-	size_t lf = slice_find(in, '\n');
-	bool has_lf = lf < in.len;
-	bool has_cr = lf > 0 && in.at[lf - 1] == '\r';
-	struct slice text = slice_first(in, has_cr ? lf - 1 : lf);
-
-	if ((has_lf && !has_cr) || slice_find(text, '\r') < text.len)
-		s->bad_line = true;
-	s->line_start = has_lf && has_cr;
-	return has_lf ? lf + 1 : text.len;
-}
-
-/* Octets at the start of `in` that are content for certain. *ended: the end follows them. */
-static size_t content_length(struct smtp_server *s, struct slice in, bool *ended)
-{
-	size_t at = 0, line = 1;
-
-	*ended = false;
-	while (at < in.len && line > 0) {
-		struct slice rest = slice_skip(in, at);
-		enum dot dot = s->line_start && rest.at[0] == '.' ? dot_kind(rest) : DOT_TEXT;
-
-		*ended = dot == DOT_END;
-		line = dot == DOT_TEXT ? content_line(s, rest) : 0;
-		at += line;
-	}
-	return at;
 }
 
 static size_t take_content(const struct turn *t, struct slice in)
@@ -617,10 +321,10 @@ static size_t take_content(const struct turn *t, struct slice in)
 	}
 	if (!ended)
 		return 0;
-	ask(t, SMTP_SERVER_END);
+	turn_ask(t, SMTP_SERVER_END);
 	t->event->end.bare_cr_lf = s->bad_line;
 	t->event->end.size = s->content_size;
-	return sizeof ".\r\n" - 1;
+	return CONTENT_END_LENGTH;
 }
 
 /* Commands */
@@ -637,7 +341,7 @@ static void (*const handlers[])(const struct turn *t) = {
 	[VERB_HELP]	= do_help,
 	[VERB_QUIT]	= do_quit,
 	[VERB_STARTTLS]	= do_starttls,
-	[VERB_AUTH]	= do_auth,
+	[VERB_AUTH]	= auth_begin,
 };
 
 static bool is_text(struct slice s)
@@ -681,7 +385,7 @@ static void take_command(struct turn *t, struct slice line, bool last)
 	if (refusal == REPLY_NONE)
 		handlers[row->verb](t);
 	else
-		answer(t, refusal);
+		turn_answer(t, refusal);
 	if (row->flags & VERB_ENDS_SESSION)
 		s->phase = PHASE_CLOSED;
 }
@@ -689,8 +393,8 @@ static void take_command(struct turn *t, struct slice line, bool last)
 /* A framing error is answered once; where the next line would begin nobody can know. */
 static size_t give_up(const struct turn *t, enum reply reply, size_t used)
 {
-	forget_login(t->s);
-	answer(t, reply);
+	auth_forget(t->s);
+	turn_answer(t, reply);
 	t->s->phase = PHASE_CLOSED;
 	return used;
 }
@@ -712,7 +416,7 @@ static size_t take_line(struct turn *t, struct slice in)
 		break;
 	}
 	if (s->auth_step)
-		take_response(t, line);
+		auth_take(t, line);
 	else
 		take_command(t, line, used == in.len);
 	return used;
