@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "spool/inner.h"
+#include "spool/scan.h"
 
-#define WINDOW		(1u << 20)	/* octets read at a time; holds the largest record */
-#define PAGE		4096u		/* octets given up where the medium can't be read */
 #define DELAY_MAX	86400		/* seconds to the next attempt: further ahead it was put off by a clock that was wrong */
 #define ID_CLOCK_BITS	18		/* ids begin at seconds << 18: past all that an earlier spool gave */
 #define ID_BITS		50
@@ -24,9 +23,7 @@ struct range {				/* of a segment, damaged */
 struct recovery {
 	struct spool *s;
 	struct fault *f;
-	uint8_t *window;
-	const struct segment *in;	/* what the window shows */
-	uint32_t base, held;
+	struct scan scan;
 	uint32_t ends[SLOTS_MAX];	/* octets in each file */
 	bool headless[SLOTS_MAX];	/* its header is damaged */
 	struct range *ranges;		/* ascending */
@@ -34,96 +31,6 @@ struct recovery {
 	uint32_t tail;
 	uint64_t flushed;
 };
-
-/* Reads on in pages where a larger read fails; what can't be read counts as zeros. */
-static void fill(struct recovery *r, uint32_t offset)
-{
-	uint32_t end = r->ends[r->in->slot], want = end - offset < WINDOW ? end - offset : WINDOW;
-	uint32_t step = want;
-
-	r->base = offset;
-	r->held = 0;
-	while (r->held < want) {
-		uint32_t n = want - r->held < step ? want - r->held : step;
-		ssize_t got = r->s->journal.store.files->pread(r->in->fd, r->window + r->held, n,
-							       (off_t)offset + r->held);
-		if (got == 0)
-			break;
-		if (got > 0) {
-			r->held += (uint32_t)got;
-		} else if (got != -EINTR && step > PAGE) {
-			step = PAGE;
-		} else if (got != -EINTR) {
-			memset(r->window + r->held, 0, n);
-			r->held += n;
-		}
-	}
-}
-
-/* `len` octets of the segment in the window; NULL behind its end. */
-static const uint8_t *look(struct recovery *r, uint32_t offset, uint32_t len)
-{
-	uint32_t end = r->ends[r->in->slot];
-
-	if (len > WINDOW || offset > end || len > end - offset)
-		return NULL;
-	if (offset < r->base || offset - r->base + (uint64_t)len > r->held)
-		fill(r, offset);
-	return len <= r->held ? r->window + (offset - r->base) : NULL;
-}
-
-static void show(struct recovery *r, const struct segment *g)
-{
-	r->in = g;
-	r->base = r->held = 0;
-}
-
-/* A sound record at this offset, of this segment's generation; of any when `sequence` is 0. */
-static const uint8_t *record_at(struct recovery *r, uint32_t offset, uint32_t sequence, struct record_head *h)
-{
-	const uint8_t *at = look(r, offset, RECORD_HEAD);
-
-	if (!at || !record_head_decode(at, h) || (sequence != 0 && h->sequence != sequence) || h->sequence == 0)
-		return NULL;
-	at = look(r, offset, RECORD_HEAD + h->length);
-	return at && record_sound(at, h) ? at : NULL;
-}
-
-/* The next place in the window that looks like a record; most of a segment is passed over here. */
-static uint32_t skip(const struct recovery *r, uint32_t offset)
-{
-	uint32_t last = r->base + r->held - RECORD_HEAD;
-
-	while (offset <= last && !record_is_marked(r->window + (offset - r->base)))
-		offset += RECORD_ALIGN;
-	return offset;
-}
-
-/* The next sound record from `offset` on; 0: none. */
-static uint32_t search(struct recovery *r, uint32_t offset, uint32_t sequence, struct record_head *h)
-{
-	while (look(r, offset, RECORD_HEAD)) {
-		offset = skip(r, offset);
-		if (offset > r->base + r->held - RECORD_HEAD)
-			continue;
-		if (record_at(r, offset, sequence, h))
-			return offset;
-		offset += RECORD_ALIGN;
-	}
-	return 0;
-}
-
-/* Where its own length says the next one is; else by looking everywhere. */
-static uint32_t resume(struct recovery *r, uint32_t offset, uint32_t sequence)
-{
-	const uint8_t *at = look(r, offset, RECORD_HEAD);
-	struct record_head h, next;
-
-	if (at && record_head_decode(at, &h) && h.sequence == sequence &&
-	    record_at(r, offset + record_span(h.length), sequence, &next))
-		return offset + record_span(h.length);
-	return search(r, offset + RECORD_ALIGN, sequence, &next);
-}
 
 /* Without memory the last range grows: more is taken for damaged than is. */
 static void note_damage(struct recovery *r, const struct segment *g, uint32_t from, uint32_t to)
@@ -298,7 +205,7 @@ static bool apply_record(struct recovery *r, const uint8_t *at, const struct rec
 
 static void tell_end(struct recovery *r, const struct segment *g)
 {
-	const uint8_t *at = look(r, g->written, RECORD_HEAD);
+	const uint8_t *at = scan_look(&r->scan, g->written, RECORD_HEAD);
 	struct record_head h;
 
 	if (at && record_head_decode(at, &h) && h.sequence == g->sequence)
@@ -310,13 +217,13 @@ static bool replay(struct recovery *r, struct segment *g)
 	uint32_t offset = SEGMENT_HEAD;
 	struct record_head h;
 
-	show(r, g);
+	scan_show(&r->scan, g->fd, r->ends[g->slot]);
 	g->written = SEGMENT_HEAD;
 	while (offset != 0) {
-		const uint8_t *at = record_at(r, offset, g->sequence, &h);
+		const uint8_t *at = scan_record(&r->scan, offset, g->sequence, &h);
 
 		if (!at) {
-			offset = resume(r, g->written, g->sequence);
+			offset = scan_resume(&r->scan, g->written, g->sequence);
 			if (offset != 0)
 				note_damage(r, g, g->written, offset);
 			continue;
@@ -337,7 +244,7 @@ static uint32_t sequence_by_records(struct recovery *r)
 	uint32_t offset = SEGMENT_HEAD, sequence = 0;
 	struct record_head h;
 
-	while ((offset = search(r, offset, 0, &h)) != 0) {
+	while ((offset = scan_search(&r->scan, offset, 0, &h)) != 0) {
 		if (h.sequence > sequence)
 			sequence = h.sequence;
 		offset += record_span(h.length);
@@ -379,8 +286,8 @@ static bool read_head(struct recovery *r, struct segment *g)
 	struct segment_head h;
 	enum segment_verdict verdict = SEGMENT_DAMAGED;
 
-	show(r, g);
-	at = look(r, 0, SEGMENT_HEAD);
+	scan_show(&r->scan, g->fd, r->ends[g->slot]);
+	at = scan_look(&r->scan, 0, SEGMENT_HEAD);
 	if (at)
 		verdict = segment_head_decode(at, &h);
 	switch (verdict) {
@@ -594,15 +501,16 @@ bool recovery_run(struct spool *s, int64_t wall, int64_t mono, struct fault *f)
 		return fault_set(f, STATUS_TEMPORARY, "spool: no memory");
 	r->s = s;
 	r->f = f;
-	r->window = malloc(WINDOW);
+	r->scan.files = s->journal.store.files;
+	r->scan.window = malloc(SCAN_WINDOW);
 	s->journal.next_id = 1;
-	if (r->window)
+	if (r->scan.window)
 		done = run(r, wall, mono);
 	else
 		fault_set(f, STATUS_TEMPORARY, "spool: no memory");
 	past_clock(&s->journal, wall);
 	free(r->ranges);
-	free(r->window);
+	free(r->scan.window);
 	free(r);
 	return done;
 }
