@@ -23,6 +23,13 @@ static void login_failed(struct session *s)
 	audit_lockout(s, begun);
 }
 
+static void forget_login(struct session *s)
+{
+	s->candidate = NULL;
+	s->password = slice_of(NULL);
+	s->identity = slice_of(NULL);
+}
+
 /* Looked at only now: others may have guessed for the same pair while this password was checked (R61). */
 static void login_answer(struct session *s, enum reply reply)
 {
@@ -42,9 +49,7 @@ static void login_answer(struct session *s, enum reply reply)
 	} else {
 		s->house->counters.refused_logins++;
 	}
-	s->candidate = NULL;
-	s->password = slice_of(NULL);
-	s->identity = slice_of(NULL);
+	forget_login(s);
 	if (out)
 		smtp_server_login_done(&s->smtp, out, reply);
 	else
@@ -103,11 +108,15 @@ void login_turn(struct session *s)
 	login_answer(s, reply);
 }
 
+/* What password and identity point to is wiped with the session: an answer that comes later must find nobody. */
 void login_drop(struct session *s)
 {
 	if (s->vouch.carrier)
 		s->house->vouch.cancel(s->house->vouch.context, &s->vouch);
 	s->vouch = (struct vouch){ 0 };
+	if (s->password.at)
+		helper_forget(s->house->hasher, s);
+	forget_login(s);
 }
 
 /*

@@ -347,7 +347,6 @@ static void reap(struct watch *w)
 {
 	struct session *s = session_of(w);
 
-	helper_forget(s->house->hasher, s);
 	leave_place(s);
 	login_drop(s);
 	fate_drop(s);

@@ -26,6 +26,7 @@
 #define ACCEPTS_PER_TURN 16
 #define REST_MS		200	/* no descriptors, no flush: tried again after this */
 #define STARVED_MS	20	/* all blocks are lent: look again */
+#define RENUMBERED_MS	60000	/* between lines about new numberings of one agent; those between are counted */
 #define KEEPALIVE_S	60	/* an agent whose link was cut has come again by then */
 
 struct state {				/* what is known of an agent; outlives its connections */
@@ -37,6 +38,9 @@ struct state {				/* what is known of an agent; outlives its connections */
 	struct session *session;
 	int64_t heard;			/* wall s */
 	uint64_t records, doubles;
+	uint64_t renumbered;		/* so often its records began another numbering */
+	uint64_t untold;		/* of these, not in the log yet */
+	int64_t tell_at;		/* ms: no line about them before */
 };
 
 struct session {
@@ -224,26 +228,37 @@ static bool welcome_agent(struct session *s)
 
 /* Records */
 
-static void log_stream(const struct state *state, struct slice stream)
+/* Each record may bring another one: that must not fill the log. */
+static void log_streams(struct agents *a, struct state *s)
 {
 	struct record r;
 
+	if (!s->untold || loop_now(a->loop) < s->tell_at)
+		return;
 	record_start(&r, "agent");
 	record_word(&r, "result", "renumbered");
-	record_word(&r, "agent", state->name);
-	record_text(&r, "stream", stream);
+	record_word(&r, "agent", s->name);
+	record_text(&r, "stream", slice_of(s->stream));
+	record_number(&r, "count", (int64_t)s->untold);
 	log_record(SEVERITY_WARNING, &r);
+	s->untold = 0;
+	s->tell_at = loop_now(a->loop) + RENUMBERED_MS;
 }
 
 /* Another numbering: the agent's files were lost, or two boxes have one certificate. */
-static void follow_stream(struct state *state, struct slice stream)
+static void follow_stream(struct agents *a, struct state *state, struct slice stream)
 {
+	bool is_first = !state->stream[0];
+
 	if (slice_equal(slice_of(state->stream), stream))
 		return;
-	if (state->stream[0])
-		log_stream(state, stream);
 	slice_copy(stream, state->stream, sizeof(state->stream));
 	state->taken = 0;
+	if (is_first)
+		return;
+	state->renumbered++;
+	state->untold++;
+	log_streams(a, state);
 }
 
 /* What the manager alone says of a record. Readers that take the last of two (JSON) would believe the agent. */
@@ -302,7 +317,7 @@ static bool take(struct session *s, struct slice message)
 		refuse(s, "not-a-record", "this is no record of an agent");
 		return false;
 	}
-	follow_stream(state, m.stream);
+	follow_stream(s->agents, state, m.stream);
 	s->heard = m.sequence;
 	if (m.sequence <= state->taken) {
 		state->doubles++;
@@ -578,13 +593,22 @@ static void before(struct watch *w)
 
 static void idle_want(struct watch *w)
 {
+	const struct agents *a = (const struct agents *)w;
+
 	w->fd = -1;
 	w->deadline = NEVER;
+	for (unsigned i = 0; i < STATES_MAX; i++)
+		if (a->states[i].untold && a->states[i].tell_at < w->deadline)
+			w->deadline = a->states[i].tell_at;
 }
 
 static void idle_ready(struct watch *w, short revents)
 {
-	(void)w, (void)revents;		/* `before` does the work */
+	struct agents *a = (struct agents *)w;
+
+	(void)revents;
+	for (unsigned i = 0; i < STATES_MAX; i++)
+		log_streams(a, &a->states[i]);
 }
 
 static void idle_reap(struct watch *w)
@@ -767,6 +791,10 @@ bool agents_apply(struct agents *a, const struct agents_settings *s, struct faul
 
 void agents_shutdown(struct agents *a)
 {
+	for (unsigned i = 0; i < STATES_MAX; i++) {
+		a->states[i].tell_at = 0;
+		log_streams(a, &a->states[i]);
+	}
 	for (unsigned n = 0; n < a->gate_count; n++)
 		a->gates[n]->watch.dead = true;
 	a->gate_count = 0;
@@ -777,14 +805,14 @@ void agents_shutdown(struct agents *a)
 
 bool agents_at(const struct agents *a, unsigned row, struct agent_face *out)
 {
-	for (unsigned i = 0; i < STATES_MAX; i++) {
+	for (unsigned i = 0; a && i < STATES_MAX; i++) {
 		const struct state *s = &a->states[i];
 
 		if (!s->listed || row-- > 0)
 			continue;
 		*out = (struct agent_face){
 			.name = s->name, .address = s->session ? s->session->address : "", .heard = s->heard,
-			.records = s->records, .doubles = s->doubles, .sequence = s->taken,
+			.records = s->records, .doubles = s->doubles, .renumbered = s->renumbered, .sequence = s->taken,
 		};
 		return true;
 	}

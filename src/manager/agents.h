@@ -45,8 +45,10 @@ struct agents_settings {
 struct agent_face {			/* for status */
 	const char *name;
 	const char *address;		/* empty: not connected */
-	int64_t heard;			/* wall s of the last record; 0: never */
-	uint64_t records, doubles, sequence;
+	int64_t heard;			/* wall s when the last new record came; 0: none since the start */
+	uint64_t records, doubles;	/* that came, and that were there already */
+	uint64_t renumbered;		/* numberings that its records have begun anew */
+	uint64_t sequence;		/* the last record in the file; 0: none */
 };
 
 struct agents;
@@ -63,7 +65,7 @@ void agents_recall(struct agents *a, const char *path, unsigned keep);
 bool agents_apply(struct agents *a, const struct agents_settings *s, struct fault *f);
 /* Hangs up, and takes nobody any more. */
 void agents_shutdown(struct agents *a);
-/* Row by row from 0; false behind the last. */
+/* Row by row from 0; false behind the last, or of NULL. */
 bool agents_at(const struct agents *a, unsigned row, struct agent_face *out);
 
 #else

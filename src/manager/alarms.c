@@ -62,7 +62,7 @@ void alarm_clock(int64_t now)
 		log_record(SEVERITY_ERR, &r);
 }
 
-static void look_at_certificate(const struct alarms *a, const struct tls_context *c, const char *relay)
+static void look_at_certificate(const struct alarms *a, const struct tls_context *c, const char *relay, const char *of)
 {
 	int64_t now = clock_wall(), until = c ? tls_context_valid_to(c) : INT64_MAX;
 	char date[32], cause[ALARM_CAUSE_MAX + 1], words[ALARM_WORDS_MAX + 1];
@@ -75,7 +75,8 @@ static void look_at_certificate(const struct alarms *a, const struct tls_context
 	record_number(&r, "days", alarm_days(now, until));
 	record_word(&r, "until", date_text(until, date));
 	record_word(&r, "relay", relay);
-	alarm_cause(cause, "%s%s", relay ? "relay " : "", relay ? relay : "");
+	record_word(&r, "cause", of);
+	alarm_cause(cause, "%s%s%s", relay ? "relay " : "", relay ? relay : "", of ? of : "");
 	snprintf(words, sizeof(words), "the certificate ends on %s", date);
 	if (alarm_raise(ALARM_CERTIFICATE, slice_of(cause), slice_of(words), loop_now(a->house->loop)) == SEVERITY_ERR)
 		log_record(SEVERITY_ERR, &r);
@@ -85,9 +86,10 @@ static void look_at_certificates(const struct alarms *a)
 {
 	const struct config *c = *a->config;
 
-	look_at_certificate(a, c->ingest.tls, NULL);
+	look_at_certificate(a, config_tls(c), NULL, NULL);
+	look_at_certificate(a, c->forward.context, NULL, "forward");
 	for (unsigned i = 0; i < c->relay.route_count; i++)
-		look_at_certificate(a, c->relay.routes[i].context, route_name(&c->relay.routes[i]));
+		look_at_certificate(a, c->relay.routes[i].context, route_name(&c->relay.routes[i]), NULL);
 	alarm_end_older(ALARM_CERTIFICATE, loop_now(a->house->loop));
 }
 

@@ -171,7 +171,8 @@ static void tell_files(struct telling *t)
 	struct slice before = t->old->keyring ? keyring_id(t->old->keyring) : SLICE_OF("none");
 	struct slice after = t->new->keyring ? keyring_id(t->new->keyring) : SLICE_OF("none");
 
-	tell_certificate(t, "", t->old->ingest.tls, t->new->ingest.tls);
+	tell_certificate(t, "", config_tls(t->old), config_tls(t->new));
+	tell_certificate(t, "forward_", t->old->forward.context, t->new->forward.context);
 	if (!slice_equal(before, after))
 		tell(t, "stamp: key %.*s -> %.*s", SLICE_ARGS(before), SLICE_ARGS(after));
 	for (unsigned i = 0; i < t->new->relay.route_count; i++) {

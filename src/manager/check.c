@@ -105,10 +105,10 @@ static void print_end(const struct tls_context *c)
 
 static void print_certificate(const struct config *c)
 {
-	if (!c->ingest.tls)
+	if (!config_tls(c))
 		return;
 	printf("certificate: %s, ", c->certificate);
-	print_end(c->ingest.tls);
+	print_end(config_tls(c));
 	putchar('\n');
 }
 
@@ -130,7 +130,7 @@ static void print_trust(const struct config *c)
 
 static void print_audit(const struct config *c)
 {
-	if (!CONFIG_AUDIT || !strcmp(c->audit, "none") || !strcmp(c->role, "agent")) {
+	if (!CONFIG_AUDIT || !strcmp(c->audit, "none")) {
 		puts("audit: none");
 		return;
 	}
@@ -141,6 +141,22 @@ static void print_audit(const struct config *c)
 		printf("chained with key %.*s\n", SLICE_ARGS(keyring_id(c->keyring)));
 	else
 		puts("chained without a key");
+}
+
+static void print_boxes(const struct config *c)
+{
+	const struct agents_settings *s = &c->agents;
+
+	if (c->forward.host[0])
+		printf("manager: %s", c->forward_to);
+	if (c->forward.context && tls_context_valid_to(c->forward.context) != INT64_MAX) {
+		fputs(", with a certificate of our own ", stdout);
+		print_end(c->forward.context);
+	}
+	if (c->forward.host[0])
+		puts(c->forward.acknowledged ? "" : ", which is no Sekimori");
+	if (s->listen_count)
+		printf("agents: %u, at %u addresses\n", s->rule_count, s->listen_count);
 }
 
 static void print_stamp(const struct config *c)
@@ -251,6 +267,7 @@ static void print_summary(const struct config *c)
 	print_trust(c);
 	print_stamp(c);
 	print_audit(c);
+	print_boxes(c);
 	for (unsigned i = 0; i < c->relay.route_count; i++)
 		print_route(&c->relay.routes[i]);
 	print_queue(c);

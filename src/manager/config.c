@@ -344,6 +344,11 @@ void config_free(struct config *c)
 	free(c);
 }
 
+const struct tls_context *config_tls(const struct config *c)
+{
+	return c->ingest.tls ? c->ingest.tls : c->agents.tls;
+}
+
 bool config_unused(const struct config *c)
 {
 	return c->ingest.users == 0 && c->relay.users == 0;

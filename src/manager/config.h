@@ -83,6 +83,8 @@ struct config *config_read_stamp(const char *path, struct fault *f);
 void config_control(const char *path, char out[CONTROL_PATH_MAX]);
 /* Wipes secrets, releases contexts. NULL is ignored. */
 void config_free(struct config *c);
+/* Of [tls], whether clients see it or agents; NULL: nobody does. */
+const struct tls_context *config_tls(const struct config *c);
 /* Nobody uses it any more: sessions, listeners, couriers. */
 bool config_unused(const struct config *c);
 

@@ -6,7 +6,8 @@
 #define MANAGER_CONTROL_H
 
 #include "ingest/ingest.h"
-#include "manager/audit.h"
+#include "manager/agents.h"
+#include "manager/forward.h"
 #include "relay/relay.h"
 
 #define CONTROL_LINE_MAX	256	/* octets of a request */
@@ -23,6 +24,8 @@ struct control_house {
 	const struct ingest *ingest;
 	struct relay *relay;
 	const struct audit *audit;
+	const struct forward *forward;	/* NULL: not in this program */
+	const struct agents *agents;	/* likewise */
 	uint64_t licences, licences_used;	/* of the configuration in force */
 	struct stats *stats;
 	const char *spool_path;

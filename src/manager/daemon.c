@@ -147,7 +147,7 @@ static bool apply(struct daemon *d, struct config *c, struct fault *f)
 		d->house.reload_failed = 0;
 		d->house.licences = c->licences;
 		d->house.licences_used = c->licences_used;
-		d->house.certificate_until = c->ingest.tls ? tls_context_valid_to(c->ingest.tls) : INT64_MAX;
+		d->house.certificate_until = config_tls(c) ? tls_context_valid_to(config_tls(c)) : INT64_MAX;
 		return true;
 	}
 	if (d->config)
@@ -341,6 +341,8 @@ static bool build_boxes(struct daemon *d, struct fault *f)
 {
 	d->forward = forward_new(d->house.loop, d->house.blocks, d->resolver, d->flusher, d->audit);
 	d->agents = agents_new(d->house.loop, d->house.blocks, d->audit);
+	d->house.forward = d->forward;
+	d->house.agents = d->agents;
 	if ((CONFIG_FORWARD && !d->forward) || (CONFIG_AGENTS && !d->agents))
 		return fault_set(f, STATUS_TEMPORARY, "out of memory");
 	if (d->agents && d->config->agents.listen_count)

@@ -56,6 +56,8 @@ struct forward {
 	char link[CHAIN_LINK_SIZE + 1];	/* of `put` */
 	bool known;			/* the file is still the one that `place` is about */
 	uint64_t asked;			/* the last number of the batch that is a message; 0: no batch is under way */
+	uint64_t missing, missing_now;	/* records: told, and in the batch under way */
+	int64_t reached;		/* wall s */
 	int64_t told_at;		/* ms when the log heard of the absence; 0: it hasn't */
 	char address[80], error[FAULT_MAX];
 };
@@ -88,7 +90,7 @@ static void rest(struct forward *f)
 	stream_close(&f->stream);
 	reader_close(&f->reader);
 	f->put = place_number(f->place);
-	f->asked = 0;
+	f->asked = f->missing_now = 0;
 	f->stage = FORWARD_RESTING;
 }
 
@@ -162,6 +164,7 @@ static void put_missing(struct forward *f, struct buffer *out, uint64_t number, 
 {
 	struct record line, r;
 
+	f->missing_now += count;
 	record_start_audit(&r, "missing");
 	record_number(&r, "lost", (int64_t)count);
 	put_record(f, out, number, wall, slice_of(r.text));
@@ -202,7 +205,10 @@ static bool has_room(const struct buffer *out)
 
 static void settle(struct forward *f)
 {
-	f->asked = 0;
+	if (f->asked)
+		f->reached = clock_wall();
+	f->missing += f->missing_now;
+	f->asked = f->missing_now = 0;
 	f->deadline = NEVER;
 	f->pause = RETRY_FIRST_MS;
 	place_reach(f->place, f->put, slice_of(f->link));
@@ -553,6 +559,8 @@ void forward_state(const struct forward *f, struct forward_status *out)
 	out->connected = f->stage == FORWARD_UP;
 	out->number = place_number(f->place);
 	out->waiting = newest(f) > out->number ? newest(f) - out->number : 0;
+	out->missing = f->missing;
+	out->reached = f->reached;
 	memcpy(out->address, f->address, sizeof(out->address));
 	memcpy(out->error, f->error, sizeof(out->error));
 }

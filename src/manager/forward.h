@@ -28,6 +28,8 @@ struct forward_status {
 	bool on, connected;
 	uint64_t number;		/* the last record that the manager has; 0: none */
 	uint64_t waiting;		/* records behind it, reckoned */
+	uint64_t missing;		/* records since the start that were gone before they could be sent */
+	int64_t reached;		/* wall s when the manager last took some; 0: not since the start */
 	char address[80];		/* empty: never connected */
 	char error[FAULT_MAX];		/* why it isn't connected */
 };

@@ -9,25 +9,57 @@
 
 #define TABLE_MAX		(ACCOUNTS_MAX * 600)	/* octets of credentials_file: a line of three full parts each */
 
-/* The name under which the spool keeps whose mail it is; empty: nobody has that one. */
-static struct slice principal_of(const struct draft *d, struct slice name)
-{
-	const struct trust_account *account = accounts_find(d->config->trust, name);
-	struct address_key key, own;
+struct owner {				/* of a row: the name under which the spool keeps whose mail it is */
+	struct slice principal;
+	const char *kind;
+};
 
-	if (account)
-		return account_name(account);
+struct owners {
+	unsigned count;
+	struct owner at[2];		/* the first two: with more than one nobody can say whose the row is */
+};
+
+static void add_owner(struct owners *o, struct slice principal, const char *kind)
+{
+	if (o->count < 2)
+		o->at[o->count++] = (struct owner){ principal, kind };
+}
+
+static void find_sections(const struct draft *d, struct slice name, struct owners *o)
+{
 	for (struct draft_block *b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE))
-		if (slice_equal(name, slice_of(b->name)) ||
-		    (address_key_of(name, &key) && address_key_of(slice_of(b->device->sender), &own) &&
-		     address_key_equal(&key, &own)))
-			return slice_of(b->name);
+		if (slice_equal(name, slice_of(b->name)))
+			add_owner(o, slice_of(b->name), "device");
 	for (struct draft_block *b = draft_next(d, NULL, DRAFT_PEER); b; b = draft_next(d, b, DRAFT_PEER))
 		if (slice_equal(name, slice_of(b->name)))
-			return slice_of(b->name);
-	if (slice_equal_fold(name, slice_of(d->config->relay.return_from)))
-		return slice_of(d->config->relay.return_from);
-	return slice_bytes("", 0);
+			add_owner(o, slice_of(b->name), "peer");
+}
+
+/* A device that sends under an account's address is meant by its own name alone. */
+static void find_senders(const struct draft *d, struct slice name, struct owners *o)
+{
+	struct address_key key, own;
+
+	if (!address_key_of(name, &key))
+		return;
+	for (struct draft_block *b = draft_next(d, NULL, DRAFT_DEVICE); b; b = draft_next(d, b, DRAFT_DEVICE))
+		if (address_key_of(slice_of(b->device->sender), &own) && address_key_equal(&key, &own))
+			add_owner(o, slice_of(b->name), "device");
+}
+
+static void find_owners(const struct draft *d, struct slice name, struct owners *o)
+{
+	const struct trust_account *account = accounts_find(d->config->trust, name);
+	struct slice return_from = slice_of(d->config->relay.return_from);
+
+	o->count = 0;
+	if (account)
+		add_owner(o, account_name(account), "account");
+	find_sections(d, name, o);
+	if (!o->count)
+		find_senders(d, name, o);
+	if (!o->count && slice_equal_fold(name, return_from))
+		add_owner(o, return_from, "[return] from");
 }
 
 struct table {
@@ -45,15 +77,30 @@ static bool is_print(struct slice s)
 	return true;
 }
 
+static bool find_principal(const struct table *t, struct slice name, struct slice *principal)
+{
+	struct owners o;
+
+	find_owners(t->draft, name, &o);
+	*principal = o.at[0].principal;
+	if (o.count == 1)
+		return true;
+	if (!o.count)
+		return fault_at(t->draft->fault, t->path, t->line, "%.*s: no such account, device or peer", SLICE_ARGS(name));
+	return fault_at(t->draft->fault, t->path, t->line,
+			"%.*s may be %s %.*s or %s %.*s: write which one by a name that only it has (an account by its address)",
+			SLICE_ARGS(name), o.at[0].kind, SLICE_ARGS(o.at[0].principal), o.at[1].kind, SLICE_ARGS(o.at[1].principal));
+}
+
 static bool take_row(struct table *t, struct slice name, struct slice user, struct slice file)
 {
 	struct relay_login *l = &t->route->logins[t->route->login_count];
-	struct slice principal = principal_of(t->draft, name);
+	struct slice principal;
 	struct fault *f = t->draft->fault, why = { .text = "" };
 	char path[256];
 
-	if (!principal.len)
-		return fault_at(f, t->path, t->line, "%.*s: no such account, device or peer", SLICE_ARGS(name));
+	if (!find_principal(t, name, &principal))
+		return false;
 	if (!slice_copy(user, l->user, sizeof(l->user)))
 		return fault_at(f, t->path, t->line, "the upstream user is longer than %d octets", LOGIN_MAX);
 	if (file.at[0] != '/' || !slice_copy(file, path, sizeof(path)))

@@ -9,7 +9,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "manager/alarms.h"
+#include "manager/counterpart.h"
 #include "manager/listing.h"
+#include "manager/metric.h"
 #include "manager/stats.h"
 
 #define ERROR_SHOWN	400		/* octets of a relay's last error */
@@ -151,21 +153,27 @@ static void text_route(const struct relay_status *s, struct buffer *out)
 	buffer_put_text(out, "\n");
 }
 
+/* The head, the relays, the agents. */
 static bool text_piece(const struct control_house *h, uint64_t piece, struct buffer *out)
 {
+	unsigned routes = relay_route_count(h->relay);
 	struct relay_status s;
 
 	if (piece == 0) {
 		text_head(h, out);
 		text_audit(h, out);
+		counterpart_text(h, out);
 		text_counters(h, out);
 		text_certificate(h, out);
 		text_alarms(h, out);
-	} else if (piece <= relay_route_count(h->relay)) {
+		return true;
+	}
+	if (piece <= routes) {
 		relay_status(h->relay, (unsigned)piece - 1, &s);
 		text_route(&s, out);
+		return true;
 	}
-	return piece < relay_route_count(h->relay);
+	return counterpart_text_agent(h, (unsigned)piece - 1 - routes, out);
 }
 
 /* JSON */
@@ -218,6 +226,7 @@ static void json_head(const struct control_house *h, struct buffer *out)
 	buffer_putf(out, ",\"spool_used\":%" PRIu64 ",\"spool_size\":%" PRIu64 ",\"disk_free\":%" PRIu64 ",\"log_lost\":%" PRIu64,
 		    g.used, g.size, g.disk, g.lost);
 	json_audit(h, out);
+	counterpart_json(h, out);
 	json_counters(h, "counters", 0, out);
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
 		char name[32];
@@ -249,73 +258,63 @@ static void json_route(const struct relay_status *s, bool first, struct buffer *
 
 static bool json_piece(const struct control_house *h, uint64_t piece, struct buffer *out)
 {
+	unsigned routes = relay_route_count(h->relay);
 	struct relay_status s;
 
 	if (piece == 0) {
 		json_head(h, out);
 		return true;
 	}
-	if (piece <= relay_route_count(h->relay)) {
+	if (piece <= routes) {
 		relay_status(h->relay, (unsigned)piece - 1, &s);
 		json_route(&s, piece == 1, out);
 		return true;
 	}
+	if (piece == routes + 1)
+		buffer_put_text(out, "],\"agents\":[");
+	if (counterpart_json_agent(h, (unsigned)piece - 1 - routes, out))
+		return true;
 	buffer_put_text(out, "]}\n");
 	return false;
 }
 
-/* Prometheus: its text format 0.0.4, all samples of a name together */
-
-static void family(struct buffer *out, const char *name, const char *end, const char *type, const char *help)
-{
-	buffer_putf(out, "# HELP sekimori_%s%s %s.\n# TYPE sekimori_%s%s %s\n", name, end, help, name, end, type);
-}
-
-static void gauge(struct buffer *out, const char *name, uint64_t value, const char *help)
-{
-	family(out, name, "", "gauge", help);
-	buffer_putf(out, "sekimori_%s %" PRIu64 "\n", name, value);
-}
+/* Prometheus */
 
 static void metrics_gauges(const struct control_house *h, struct buffer *out)
 {
 	struct gauges g = look(h);
 	struct audit_status audit;
 
-	family(out, "build_info", "", "gauge", "1, with the version");
+	metric_family(out, "build_info", "", "gauge", "1, with the version");
 	buffer_putf(out, "sekimori_build_info{version=\"%s\"} 1\n", SEKIMORI_VERSION);
-	gauge(out, "start_time_seconds", (uint64_t)h->started, "When the gate was started, since 1970");
-	gauge(out, "uptime_seconds", g.uptime, "For how long it has been running");
-	gauge(out, "config_loaded_timestamp_seconds", (uint64_t)h->loaded, "When the configuration in force was read, since 1970");
-	gauge(out, "config_reload_failed", h->reload_failed != 0, "1: the last reload failed");
-	gauge(out, "sessions_open", g.sessions, "Sessions of clients that are open");
-	gauge(out, "sessions_max", g.max_sessions, "Sessions of clients that may be open");
-	gauge(out, "queue_messages", g.queue, "Mails in the queue");
-	gauge(out, "queue_oldest_seconds", g.oldest, "Age of the oldest mail in the queue");
-	gauge(out, "spool_used_bytes", g.used, "Octets of the spool in use");
-	gauge(out, "spool_size_bytes", g.size, "Octets that the spool may have");
-	gauge(out, "disk_free_bytes", g.disk, "Octets that are free on the disk of the spool");
+	metric_gauge(out, "start_time_seconds", (uint64_t)h->started, "When the gate was started, since 1970");
+	metric_gauge(out, "uptime_seconds", g.uptime, "For how long it has been running");
+	metric_gauge(out, "config_loaded_timestamp_seconds", (uint64_t)h->loaded, "When the configuration in force was read, since 1970");
+	metric_gauge(out, "config_reload_failed", h->reload_failed != 0, "1: the last reload failed");
+	metric_gauge(out, "sessions_open", g.sessions, "Sessions of clients that are open");
+	metric_gauge(out, "sessions_max", g.max_sessions, "Sessions of clients that may be open");
+	metric_gauge(out, "queue_messages", g.queue, "Mails in the queue");
+	metric_gauge(out, "queue_oldest_seconds", g.oldest, "Age of the oldest mail in the queue");
+	metric_gauge(out, "spool_used_bytes", g.used, "Octets of the spool in use");
+	metric_gauge(out, "spool_size_bytes", g.size, "Octets that the spool may have");
+	metric_gauge(out, "disk_free_bytes", g.disk, "Octets that are free on the disk of the spool");
 	if (h->certificate_until != INT64_MAX)
-		gauge(out, "certificate_expiry_timestamp_seconds", (uint64_t)h->certificate_until,
+		metric_gauge(out, "certificate_expiry_timestamp_seconds", (uint64_t)h->certificate_until,
 		      "When our certificate ends, since 1970");
-	gauge(out, "licences", h->licences, "Accounts and devices that are licensed");
-	gauge(out, "licences_used", h->licences_used, "Accounts and devices there are");
+	metric_gauge(out, "licences", h->licences, "Accounts and devices that are licensed");
+	metric_gauge(out, "licences_used", h->licences_used, "Accounts and devices there are");
 	audit_state(h->audit, &audit);
 	if (audit.on) {
-		gauge(out, "audit_failed", audit.error[0] != '\0', "1: the audit file can't be written");
-		family(out, "audit_records_lost", "_total", "counter", "Audit records that could not be written");
-		buffer_putf(out, "sekimori_audit_records_lost_total %" PRIu64 "\n", audit.lost);
+		metric_gauge(out, "audit_failed", audit.error[0] != '\0', "1: the audit file can't be written");
+		metric_counter(out, "audit_records_lost", audit.lost, "Audit records that could not be written");
 	}
-	family(out, "log_lines_lost", "_total", "counter", "Lines that no logger took");
-	buffer_putf(out, "sekimori_log_lines_lost_total %" PRIu64 "\n", g.lost);
+	metric_counter(out, "log_lines_lost", g.lost, "Lines that no logger took");
 }
 
 static void metrics_counters(const struct control_house *h, struct buffer *out)
 {
-	for (size_t i = 0; i < TALLY_COUNTERS; i++) {
-		family(out, stats_metric(i), "_total", "counter", stats_help(i));
-		buffer_putf(out, "sekimori_%s_total %" PRIu64 "\n", stats_metric(i), stats_total(h->stats, i));
-	}
+	for (size_t i = 0; i < TALLY_COUNTERS; i++)
+		metric_counter(out, stats_metric(i), stats_total(h->stats, i), stats_help(i));
 }
 
 static void put_label(struct buffer *out, const char *text)
@@ -326,8 +325,8 @@ static void put_label(struct buffer *out, const char *text)
 
 static void metrics_alarms(struct buffer *out)
 {
-	gauge(out, "alarms_open", alarm_count(), "Causes of alarms that are open");
-	family(out, "alarm_open", "", "gauge", "1, for each of them");
+	metric_gauge(out, "alarms_open", alarm_count(), "Causes of alarms that are open");
+	metric_family(out, "alarm_open", "", "gauge", "1, for each of them");
 	for (const struct alarm *a = alarm_next(NULL); a && buffer_room(out) > ALARM_PIECE; a = alarm_next((struct alarm *)a)) {
 		buffer_putf(out, "sekimori_alarm_open{alarm=\"%s\",cause=\"", alarm_name((enum alarm_kind)a->kind));
 		put_label(out, a->cause);
@@ -379,7 +378,7 @@ static void metrics_routes(const struct control_house *h, size_t metric, struct 
 {
 	struct relay_status s;
 
-	family(out, route_metrics[metric].name, "", "gauge", route_metrics[metric].help);
+	metric_family(out, route_metrics[metric].name, "", "gauge", route_metrics[metric].help);
 	for (unsigned i = 0; i < relay_route_count(h->relay); i++) {
 		relay_status(h->relay, i, &s);
 		if (route_metrics[metric].value(&s) >= 0)
@@ -396,9 +395,11 @@ static bool metrics_piece(const struct control_house *h, uint64_t piece, struct 
 		metrics_counters(h, out);
 	else if (piece == 2)
 		metrics_alarms(out);
-	else
+	else if (piece < 3 + ROUTE_METRICS)
 		metrics_routes(h, (size_t)piece - 3, out);
-	return piece + 1 < 3 + ROUTE_METRICS;
+	else
+		counterpart_metrics(h, (unsigned)(piece - 3 - ROUTE_METRICS), out);
+	return piece + 1 < 3 + ROUTE_METRICS + COUNTERPART_METRICS;
 }
 
 bool status_piece(const struct control_house *h, enum status_form form, uint64_t piece, struct buffer *out)

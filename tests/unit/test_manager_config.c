@@ -644,6 +644,41 @@ static void test_table(void **state)
 	assert_int_equal(write_text("secret", SLICE_OF("geheim\n"), 0600), 0);
 }
 
+#define WHICH ": write which one by a name that only it has (an account by its address)"
+
+static void test_table_with_a_name_of_two(void **state)
+{
+	static const struct {
+		const char *more, *table, *fault;	/* one more section; NULL: it is good */
+	} rows[] = {
+		{ "[device user2]\nip = 192.0.2.9\nsender = scan@test-sample.jp", "\nuser2 u DIR/secret\n",
+		  "table:2: user2 may be account user2@test-sample.jp or device user2" WHICH },
+		{ "[device zwei]\nip = 192.0.2.9\nsender = scan@test-sample.jp", "zwei u DIR/secret\n",
+		  "table:1: zwei may be account user2@test-sample.jp or device zwei" WHICH },
+		{ "[peer user2]\nip = 192.0.2.9", "user2 u DIR/secret\n",
+		  "table:1: user2 may be account user2@test-sample.jp or peer user2" WHICH },
+		{ "[peer mfp1]\nip = 192.0.2.9", "mfp1 u DIR/secret\n", "table:1: mfp1 may be device mfp1 or peer mfp1" WHICH },
+		{ "[device mfp2]\nip = 192.0.2.9\nsender = mfp1@test-sample.jp", "MFP1@test-sample.jp u DIR/secret\n",
+		  "table:1: MFP1@test-sample.jp may be device mfp1 or device mfp2" WHICH },
+		{ "[device user2]\nip = 192.0.2.9\nsender = scan@test-sample.jp",
+		  "user2@test-sample.jp u DIR/secret\nscan@test-sample.jp v DIR/secret\n", NULL },
+		{ "[device mfp2]\nip = 192.0.2.9\nsender = desk@test-sample.jp",
+		  "desk@test-sample.jp u DIR/secret\nmfp2 v DIR/secret\n", NULL },
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		put_table(rows[i].table);
+		snprintf(text, sizeof(text), "%s\n[relay]\n" SENDER, rows[i].more);
+		if (rows[i].fault)
+			expect_fault(19, text, rows[i].fault);
+		else
+			config_free(expect_good(19, text));
+	}
+	assert_int_equal(unlink("table"), 0);
+}
+
 static void test_accounts_damaged(void **state)
 {
 	struct fault f;
@@ -781,6 +816,7 @@ int main(void)
 		cmocka_unit_test(test_nothing),
 		unit_test_of(CONFIG_TLS, test_secret_files),
 		unit_test_of(CONFIG_CREDENTIALS_SENDER, test_table),
+		unit_test_of(CONFIG_CREDENTIALS_SENDER, test_table_with_a_name_of_two),
 		cmocka_unit_test(test_accounts_damaged),
 		unit_test_of(CONFIG_TLS, test_without_network),
 		cmocka_unit_test(test_all_faults),
