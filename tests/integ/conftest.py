@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import house  # noqa: E402
+import postfix  # noqa: E402
 import upstream  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -67,6 +68,35 @@ def certs(tmp_path_factory):
     make_certificate(directory, "stranger", "smtp.elsewhere.example", "DNS:smtp.elsewhere.example")
     make_certificate(directory, "other", "smtp.provider.example", f"DNS:smtp.provider.example,{ip}", ca="otherca")
     return directory
+
+
+@pytest.fixture(scope="session")
+def peers():
+    """The root of Postfix and Dovecot."""
+    if os.geteuid() != 0:
+        pytest.skip("Postfix and Dovecot need root")
+    top, why = postfix.root()
+    if not top:
+        pytest.skip(why)
+    return top
+
+
+@pytest.fixture(scope="module")
+def provided(peers, ports, certs, worker):
+    """provided(postfix.Postfix, "name"): a provider before a sink of its own, .sink, until the module ends."""
+    things = []
+
+    def make(kind, name, **keys):
+        sink = upstream.Sink(ports.one())
+        things.append(sink)
+        provider = kind(peers, f"{name}{worker}-{os.getpid()}", ports, certs, sink.port, **keys)
+        things.append(provider)
+        provider.sink = sink
+        return provider
+
+    yield make
+    for thing in reversed(things):
+        thing.close()
 
 
 @pytest.fixture(scope="session")

@@ -177,25 +177,9 @@ class Nail(Judge):
 
 
 MAIN_CF = """\
-compatibility_level = 3.6
-config_directory = {conf}
-queue_directory = {base}/spool
-data_directory = {base}/lib
-maillog_file = {base}/log
-maillog_file_prefixes = {base}
-myhostname = smtp.provider.example
-mydestination =
-alias_maps =
-alias_database =
-local_recipient_maps =
 mynetworks = 127.0.0.0/8
 local_header_rewrite_clients = permit_mynetworks
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
 smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_peername_lookup = no
-smtpd_client_connection_rate_limit = 0
-disable_dns_lookups = yes
 default_transport = discard:
 sender_canonical_maps = socketmap:inet:127.0.0.1:{map}:seen
 sender_canonical_classes = header_sender

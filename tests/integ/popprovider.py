@@ -4,51 +4,24 @@ Postfix asks a policy service (its own spawn(8) with a script) about the client'
 `peers`; mail that is let through goes to a sink.
 """
 
-import os
-import pathlib
 import re
 import shutil
-import signal
-import socket
-import subprocess
 
-import house
 import postfix
 
-USER, PASSWORD = "office@provider.example", "office1234"
+USER, PASSWORD = postfix.USER, postfix.PASSWORD
 
-MAIN_CF = """\
-compatibility_level = 3.6
-config_directory = {conf}
-queue_directory = {base}/spool
-data_directory = {base}/lib
-maillog_file = {base}/log
-maillog_file_prefixes = {base}
-myhostname = smtp.provider.example
-mydestination =
-alias_maps =
-alias_database =
-mynetworks =
-inet_interfaces = {address}
-inet_protocols = ipv4
+MAIN_CF = postfix.COMMON_CF + """\
 smtpd_relay_restrictions = check_policy_service unix:private/door, reject_unauth_destination
 smtpd_tls_chain_files = {base}/provider.key, {base}/provider.pem
 smtpd_tls_security_level = may
-smtpd_peername_lookup = no
-smtpd_client_connection_count_limit = 0
-smtpd_client_connection_rate_limit = 0
-smtpd_error_sleep_time = 0
-smtp_tls_security_level = none
-disable_dns_lookups = yes
-smtp_host_lookup = native
 relayhost = [127.0.0.1]:{sink}
-biff = no
 """
 
 MASTER_CF = """\
-{address}:{port} inet n - n - - smtpd
+{host}:{port} inet n - n - - smtpd
 door unix - n n - 0 spawn user=nobody argv=/bin/sh {base}/door.sh
-""" + postfix.MASTER_CF.split("smtpd_tls_wrappermode=yes\n")[1]
+""" + postfix.SERVICES
 
 DOOR_SH = """\
 # Postfix asks with a line an attribute and an empty one behind; the answer goes by the client's address.
@@ -69,15 +42,18 @@ date +%s > "{base}/door/$IP.new" && mv "{base}/door/$IP.new" "{base}/door/$IP"
 exec "$@"
 """
 
-SERVICES = """\
+DOVECOT_POP = """\
+protocols = pop3
+auth_verbose = yes
+ssl = yes
 service pop3-login {{
   chroot =
   inet_listener pop3 {{
-    {listen} = {address}
+    {listen} = {host}
     port = {pop}
   }}
   inet_listener pop3s {{
-    {listen} = {address}
+    {listen} = {host}
     port = {pops}
     ssl = yes
   }}
@@ -91,120 +67,51 @@ service pop3-postlogin {{
   unix_listener pop3-postlogin {{
   }}
 }}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
 """
 
 DOVECOT_23 = """\
-protocols = pop3
-base_dir = {base}/dovecot
-log_path = {base}/dovecot.log
-auth_mechanisms = plain login apop
-auth_verbose = yes
-disable_plaintext_auth = no
-ssl = yes
 ssl_cert = <{base}/provider.pem
 ssl_key = <{base}/provider.key
-default_internal_user = dovecot
-default_login_user = dovenull
 mail_location = maildir:{base}/mail
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {base}/users
-}}
-userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home={base}/mail
-}}
-""" + SERVICES
+"""
 
 DOVECOT_24 = """\
-dovecot_config_version = 2.4.0
-dovecot_storage_version = 2.4.0
-protocols = pop3
-base_dir = {base}/dovecot
-log_path = {base}/dovecot.log
-auth_mechanisms = plain login apop
-auth_verbose = yes
-auth_allow_cleartext = yes
-ssl = yes
 ssl_server_cert_file = {base}/provider.pem
 ssl_server_key_file = {base}/provider.key
-default_internal_user = dovecot
-default_login_user = dovenull
 mail_driver = maildir
 mail_path = {base}/mail
-passdb passwd-file {{
-  passwd_file_path = {base}/users
-  default_password_scheme = plain
-}}
-userdb static {{
-  fields {{
-    uid = nobody
-    gid = nogroup
-    home = {base}/mail
-  }}
-}}
-""" + SERVICES
+"""
 
 
-class Provider:
-    """SMTP on .port, POP3 on .pop (with STLS and APOP), POP3S on .pops; .pop_address is where both listen."""
+class Provider(postfix.Instance):
+    """SMTP on .port, POP3 on .pop (with STLS and APOP), POP3S on .pops, all on `host`."""
 
     def __init__(self, top, name, ports, certs, sink, window=3600, host="127.0.0.1"):
-        self.top, self.host = top, host
-        self.base = pathlib.Path("/run") / name
-        self.outside = top / f"run/{name}"
+        super().__init__(top, name, host, ("dovecot", "door", "mail"))
         self.port, self.pop, self.pops = ports.one(), ports.one(), ports.one()
-        shutil.rmtree(self.outside, ignore_errors=True)
-        for directory in ("conf", "spool", "lib", "dovecot", "door", "mail"):
-            (self.outside / directory).mkdir(parents=True)
-        shutil.chown(self.outside / "lib", 970, 970)
         for directory in ("door", "mail"):
             shutil.chown(self.outside / directory, 65534, 65534)
-        old = house.run("chroot", top, "dovecot", "--version").stdout.startswith("2.3")
-        values = {"base": self.base, "conf": self.base / "conf", "port": self.port, "sink": sink, "pop": self.pop,
-                  "pops": self.pops, "listen": "address" if old else "listen", "address": host}
+        old = self.old_dovecot()
+        dovecot = (postfix.DOVECOT_23 + DOVECOT_23 if old else postfix.DOVECOT_24 + DOVECOT_24) + postfix.DOVECOT + DOVECOT_POP
+        values = {"base": self.base, "port": self.port, "sink": sink, "pop": self.pop, "pops": self.pops,
+                  "listen": "address" if old else "listen", "host": host, "mechanisms": "plain login apop"}
         for path, text in {"conf/main.cf": MAIN_CF, "conf/master.cf": MASTER_CF, "door.sh": DOOR_SH, "login.sh": LOGIN_SH,
-                           "dovecot.conf": DOVECOT_23 if old else DOVECOT_24}.items():
-            self._write(path, text.format(**values))
+                           "dovecot.conf": dovecot}.items():
+            self.write(path, text.format(**values))
         (self.outside / "login.sh").chmod(0o755)
-        self._write("users", f"{USER}:{{PLAIN}}{PASSWORD}\n")
-        self._write("log", "")
+        self.users({})
         self.window(window)
-        for end in ("key", "pem"):
-            self._write(f"provider.{end}", (certs / f"provider.{end}").read_text())
-        self.processes = []
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-
-    def _write(self, name, text):
-        (self.outside / name).write_text(text)
+        self.certificate(certs)
+        self.start()
 
     def _start(self):
-        house.run("chroot", self.top, "postfix", "-c", self.base / "conf", "check")
-        for command in (["dovecot", "-F", "-c", f"{self.base}/dovecot.conf"],
-                        ["/usr/lib/postfix/sbin/master", "-c", f"{self.base}/conf", "-s"]):
-            with open(self.outside / "out", "ab") as out:
-                self.processes.append(subprocess.Popen(["chroot", str(self.top), *command], stdin=subprocess.DEVNULL,
-                                                       stdout=out, stderr=out, start_new_session=True))
-        for port in (self.port, self.pop, self.pops):
-            house.wait_for(self.log, lambda p=port: self._open(p))
-
-    def _open(self, port):
-        with socket.socket() as s:
-            return s.connect_ex((self.host, port)) == 0
+        self.launch_postfix()
+        self.launch_dovecot()
+        self.wait_open(self.port, self.pop, self.pops)
 
     def window(self, seconds):
         """For how long a login opens the door."""
-        self._write("window", f"{seconds}\n")
+        self.write("window", f"{seconds}\n")
 
     def shut(self):
         for path in (self.outside / "door").iterdir():
@@ -216,21 +123,3 @@ class Provider:
     def logins(self):
         """Dovecot's log lines of POP logins."""
         return [line for line in self.log().splitlines() if re.search(r"pop3-login: .*(Login|Logged in): user=", line)]
-
-    def log(self):
-        return "".join((self.outside / name).read_text(errors="replace")
-                       for name in ("out", "log", "dovecot.log") if (self.outside / name).exists())
-
-    def close(self):
-        for process in reversed(self.processes):
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait(20)
-        shutil.rmtree(self.outside, ignore_errors=True)

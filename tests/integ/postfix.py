@@ -15,9 +15,9 @@ import house
 
 USER, PASSWORD = "office@provider.example", "office1234"
 
-MAIN_CF = """\
+COMMON_CF = """\
 compatibility_level = 3.6
-config_directory = {conf}
+config_directory = {base}/conf
 queue_directory = {base}/spool
 data_directory = {base}/lib
 maillog_file = {base}/log
@@ -30,6 +30,17 @@ local_recipient_maps =
 mynetworks =
 inet_interfaces = {host}
 inet_protocols = ipv4
+smtpd_peername_lookup = no
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+smtpd_error_sleep_time = 0
+smtp_tls_security_level = none
+disable_dns_lookups = yes
+smtp_host_lookup = native
+biff = no
+"""
+
+MAIN_CF = COMMON_CF + """\
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 smtpd_recipient_restrictions =
     check_recipient_access inline:{{{{gone@example.net = 550 5.1.1 No such user here}}, {{later@example.net = 450 4.2.1 Come back later}}}}
@@ -40,20 +51,10 @@ smtpd_sasl_path = private/auth
 smtpd_tls_chain_files = {base}/provider.key, {base}/provider.pem
 smtpd_tls_security_level = {security}
 smtpd_tls_auth_only = {auth_only}
-smtpd_peername_lookup = no
-smtpd_client_connection_count_limit = 0
-smtpd_client_connection_rate_limit = 0
-smtpd_error_sleep_time = 0
-smtp_tls_security_level = none
-disable_dns_lookups = yes
-smtp_host_lookup = native
 relayhost = {next_hop}
-biff = no
 {more}"""
 
-MASTER_CF = """\
-{host}:{port} inet n - n - - smtpd
-{host}:{wrapped} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+SERVICES = """\
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -76,47 +77,28 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+MASTER_CF = """\
+{host}:{port} inet n - n - - smtpd
+{host}:{wrapped} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+""" + SERVICES
+
+# A file of either version, for users in a file; a protocol's own settings follow.
 DOVECOT_23 = """\
-protocols =
-base_dir = {base}/dovecot
-log_path = {base}/dovecot.log
-ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = {mechanisms}
-default_internal_user = dovecot
-default_login_user = dovenull
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {base}/users
 }}
 userdb {{
   driver = static
-  args = uid=nobody gid=nogroup home=/tmp
-}}
-service auth {{
-  unix_listener {base}/spool/private/auth {{
-    mode = 0666
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
+  args = uid=nobody gid=nogroup home={base}/mail
 }}
 """
 
 DOVECOT_24 = """\
 dovecot_config_version = 2.4.0
 dovecot_storage_version = 2.4.0
-protocols =
-base_dir = {base}/dovecot
-log_path = {base}/dovecot.log
-ssl = no
 auth_allow_cleartext = yes
-auth_mechanisms = {mechanisms}
-default_internal_user = dovecot
-default_login_user = dovenull
 passdb passwd-file {{
   passwd_file_path = {base}/users
   default_password_scheme = plain
@@ -125,19 +107,32 @@ userdb static {{
   fields {{
     uid = nobody
     gid = nogroup
-    home = /tmp
+    home = {base}/mail
   }}
 }}
-service auth {{
-  unix_listener {base}/spool/private/auth {{
-    mode = 0666
-  }}
-}}
+"""
+
+DOVECOT = """\
+base_dir = {base}/dovecot
+log_path = {base}/dovecot.log
+auth_mechanisms = {mechanisms}
+default_internal_user = dovecot
+default_login_user = dovenull
 service anvil {{
   chroot =
 }}
 service stats {{
   chroot =
+}}
+"""
+
+DOVECOT_SASL = """\
+protocols =
+ssl = no
+service auth {{
+  unix_listener {base}/spool/private/auth {{
+    mode = 0666
+  }}
 }}
 """
 
@@ -152,57 +147,61 @@ def root():
     return pathlib.Path(result.stdout.strip()), None
 
 
-class Postfix:
-    """STARTTLS on .port, TLS from the start on .wrapped; hands mail to 127.0.0.1:sink, or next_hop; `more` lines of main.cf."""
+class Instance:
+    """Servers of the peers' root with files of their own, in /run/NAME there; a kind says in _start what it launches."""
 
-    def __init__(self, top, name, ports, certs, sink, security="may", auth_only="no",
-                 mechanisms="plain login cram-md5", host="127.0.0.1", next_hop=None, more=""):
+    def __init__(self, top, name, host, directories=()):
         self.top, self.host = top, host
         self.base = pathlib.Path("/run") / name
         self.outside = top / f"run/{name}"
-        self.port, self.wrapped = ports.one(), ports.one()
+        self.processes = []
         shutil.rmtree(self.outside, ignore_errors=True)
-        for directory in ("conf", "spool", "lib", "dovecot"):
+        for directory in ("conf", "spool", "lib", *directories):
             (self.outside / directory).mkdir(parents=True)
         shutil.chown(self.outside / "lib", 970, 970)
-        values = {"base": self.base, "conf": self.base / "conf", "port": self.port, "wrapped": self.wrapped, "sink": sink,
-                  "security": security, "auth_only": auth_only, "mechanisms": mechanisms, "host": host, "more": more,
-                  "next_hop": next_hop or f"[127.0.0.1]:{sink}"}
-        self._write("conf/main.cf", MAIN_CF.format(**values))
-        self._write("conf/master.cf", MASTER_CF.format(**values))
-        old = self._run("dovecot", "--version").stdout.startswith("2.3")
-        self._write("dovecot.conf", (DOVECOT_23 if old else DOVECOT_24).format(**values))
-        self._write("users", f"{USER}:{{PLAIN}}{PASSWORD}\n")
-        self._write("log", "")
+        self.write("log", "")
+
+    def write(self, name, text):
+        (self.outside / name).write_text(text)
+
+    def certificate(self, certs):
         for end in ("key", "pem"):
-            self._write(f"provider.{end}", (certs / f"provider.{end}").read_text())
-        self.processes = []
+            self.write(f"provider.{end}", (certs / f"provider.{end}").read_text())
+
+    def users(self, passwords):
+        """Who may log in, beside USER."""
+        self.write("users", "".join(f"{user}:{{PLAIN}}{password}\n" for user, password in {USER: PASSWORD, **passwords}.items()))
+
+    def run(self, *args):
+        return house.run("chroot", self.top, *args)
+
+    def old_dovecot(self):
+        return self.run("dovecot", "--version").stdout.startswith("2.3")
+
+    def start(self):
         try:
             self._start()
         except BaseException:
             self.close()
             raise
 
-    def _write(self, name, text):
-        (self.outside / name).write_text(text)
-
-    def _run(self, *args):
-        return house.run("chroot", self.top, *args)
-
-    def _start(self):
-        # The queue's directories, private/ among them, where Dovecot puts its socket.
-        made = self._run("postfix", "-c", self.base / "conf", "check")
-        assert (self.outside / "spool/private").is_dir(), made
-        self._launch("dovecot", "-F", "-c", f"{self.base}/dovecot.conf")
-        self._launch("/usr/lib/postfix/sbin/master", "-c", f"{self.base}/conf", "-s")
-        house.wait_for(self.log, lambda: (self.outside / "spool/private/auth").exists())
-        for port in (self.port, self.wrapped):
-            house.wait_for(self.log, lambda p=port: self._open(p))
-
-    def _launch(self, *command):
+    def launch(self, *command):
         with open(self.outside / "out", "ab") as out:
             self.processes.append(subprocess.Popen(["chroot", str(self.top), *command], stdin=subprocess.DEVNULL,
                                                    stdout=out, stderr=out, start_new_session=True))
+
+    def launch_dovecot(self):
+        self.launch("dovecot", "-F", "-c", f"{self.base}/dovecot.conf")
+
+    def launch_postfix(self):
+        # The queue's directories, private/ among them, where Dovecot puts its socket.
+        made = self.run("postfix", "-c", self.base / "conf", "check")
+        assert (self.outside / "spool/private").is_dir(), made
+        self.launch("/usr/lib/postfix/sbin/master", "-c", f"{self.base}/conf", "-s")
+
+    def wait_open(self, *ports):
+        for port in ports:
+            house.wait_for(self.log, lambda p=port: self._open(p))
 
     def _open(self, port):
         with socket.socket() as s:
@@ -212,7 +211,7 @@ class Postfix:
         return "".join((self.outside / name).read_text(errors="replace")
                        for name in ("out", "log", "dovecot.log") if (self.outside / name).exists())
 
-    def close(self):
+    def stop(self):
         for process in reversed(self.processes):
             process.send_signal(signal.SIGTERM)
             try:
@@ -224,7 +223,41 @@ class Postfix:
             except ProcessLookupError:
                 pass
             process.wait(20)
+        self.processes = []
+
+    def close(self):
+        self.stop()
         shutil.rmtree(self.outside, ignore_errors=True)
+
+
+class Postfix(Instance):
+    """STARTTLS on .port, TLS from the start on .wrapped; hands mail to 127.0.0.1:sink, or next_hop; `more` lines of main.cf."""
+
+    def __init__(self, top, name, ports, certs, sink, security="may", auth_only="no",
+                 mechanisms="plain login cram-md5", host="127.0.0.1", next_hop=None, more=""):
+        super().__init__(top, name, host, ("dovecot",))
+        self.port, self.wrapped = ports.one(), ports.one()
+        values = {"base": self.base, "port": self.port, "wrapped": self.wrapped, "security": security, "auth_only": auth_only,
+                  "mechanisms": mechanisms, "host": host, "more": more, "next_hop": next_hop or f"[127.0.0.1]:{sink}"}
+        self.write("conf/main.cf", MAIN_CF.format(**values))
+        self.write("conf/master.cf", MASTER_CF.format(**values))
+        self.write("dovecot.conf", ((DOVECOT_23 if self.old_dovecot() else DOVECOT_24) + DOVECOT + DOVECOT_SASL).format(**values))
+        self.users({})
+        self.certificate(certs)
+        self.start()
+
+    def _start(self):
+        self.launch_postfix()
+        self.launch_dovecot()
+        house.wait_for(self.log, lambda: (self.outside / "spool/private/auth").exists())
+        self.wait_open(self.port, self.wrapped)
+
+    def is_relay_of(self, gate, certs, way, **keys):
+        """Points the gate's relay here: way is none, starttls or implicit."""
+        gate.set("relay", port=self.wrapped if way == "implicit" else self.port, tls=way, **keys)
+        if way != "none":
+            gate.set("relay", tls_ca=certs / "ca.pem", tls_name="smtp.provider.example")
+        return gate
 
 
 CLEANUP_MASTER_CF = """\
@@ -243,29 +276,19 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
-class Cleanup(Postfix):
-    """Takes mail on .port and throws it away; `main_cf` says what cleanup does to it, {map} being a port there."""
+class Cleanup(Instance):
+    """Takes mail on .port and throws it away; `main_cf`, behind the common lines, says what cleanup does to it, {map} being a port there."""
 
-    def __init__(self, top, name, ports, main_cf, table):  # pylint: disable=super-init-not-called
-        self.top, self.host = top, "127.0.0.1"
-        self.base = pathlib.Path("/run") / name
-        self.outside = top / f"run/{name}"
+    def __init__(self, top, name, ports, main_cf, table):
+        super().__init__(top, name, "127.0.0.1")
         self.port = ports.one()
-        shutil.rmtree(self.outside, ignore_errors=True)
-        for directory in ("conf", "spool", "lib"):
-            (self.outside / directory).mkdir(parents=True)
-        shutil.chown(self.outside / "lib", 970, 970)
-        self._write("conf/main.cf", main_cf.format(base=self.base, conf=self.base / "conf", map=table))
-        self._write("conf/master.cf", CLEANUP_MASTER_CF.format(port=self.port))
-        self._write("log", "")
-        self.processes = []
-        try:
-            self._run("postfix", "-c", self.base / "conf", "check")
-            self._launch("/usr/lib/postfix/sbin/master", "-c", f"{self.base}/conf", "-s")
-            house.wait_for(self.log, lambda: self._open(self.port))
-        except BaseException:
-            self.close()
-            raise
+        self.write("conf/main.cf", (COMMON_CF + main_cf).format(base=self.base, host=self.host, map=table))
+        self.write("conf/master.cf", CLEANUP_MASTER_CF.format(port=self.port))
+        self.start()
+
+    def _start(self):
+        self.launch_postfix()
+        self.wait_open(self.port)
 
 
 class SmtpSink:

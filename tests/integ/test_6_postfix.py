@@ -1,45 +1,23 @@
 """6. Passed on, with real upstreams: Postfix with Dovecot's SASL, and smtp-sink (R38, R39, R42, R45, R50)."""
 
-import os
 import re
 
 import pytest
 
 import house
 import postfix
-import upstream
 
 U1 = "user1@test-sample.jp"
 
 
 @pytest.fixture(scope="module")
-def peers():
-    if os.geteuid() != 0:
-        pytest.skip("Postfix and Dovecot need root")
-    top, why = postfix.root()
-    if not top:
-        pytest.skip(why)
-    return top
-
-
-@pytest.fixture(scope="module")
-def provider(peers, ports, certs, worker):
-    """TLS offered, and a login also without it; hands on to provider.sink."""
-    sink = upstream.Sink(ports.one())
-    provider = postfix.Postfix(peers, f"provider{worker}-{os.getpid()}", ports, certs, sink.port)
-    provider.sink = sink
-    yield provider
-    provider.close()
-    sink.close()
+def provider(provided):
+    """TLS offered, and a login also without it."""
+    return provided(postfix.Postfix, "provider")
 
 
 def point(gate, provider, certs, way, **keys):
-    """The gate's relay at the provider: way is none, starttls or implicit."""
-    gate.upstream_login(postfix.USER, postfix.PASSWORD, tls=way, **keys)
-    gate.set("relay", port=provider.wrapped if way == "implicit" else provider.port)
-    if way != "none":
-        gate.set("relay", tls_ca=certs / "ca.pem", tls_name="smtp.provider.example")
-    return gate
+    return provider.is_relay_of(gate.upstream_login(), certs, way, **keys)
 
 
 def arrives(gate, provider, subject):
@@ -133,35 +111,18 @@ def test_temporary_refusal_is_tried_again(gate, provider, certs):
     assert "Come back later" in queue[0]["last_reply"] and queue[0]["recipients"] == ["later@example.net"]
 
 
-def test_stopped_provider_comes_back(gate, peers, ports, certs, worker):
-    sink = upstream.Sink(ports.one())
-    first = postfix.Postfix(peers, f"back{worker}-{os.getpid()}", ports, certs, sink.port)
+def test_stopped_provider_comes_back(gate, provider, certs):
+    point(gate, provider, certs, "starttls").start()
+    arrives(gate, provider, "before")
+    provider.stop()
     try:
-        point(gate, first, certs, "starttls").start()
-        first.sink = sink
-        arrives(gate, first, "before")
-        port = first.port
-        first.close()
         with gate.login() as t:
             assert t.mail(content=f"From: {U1}\r\nSubject: meanwhile\r\n\r\nx\r\n").code == 250
         gate.wait_log(r"relay-down ")
-        first.port, first.wrapped = port, first.wrapped
-        first.__init__(peers, f"back{worker}-{os.getpid()}", _Fixed(port, first.wrapped), certs, sink.port)
-        gate.wait_log(r"status=delivered", 2)
-        house.wait_for("the mail", lambda: any(b"Subject: meanwhile" in m.content for m in sink.mails))
     finally:
-        first.close()
-        sink.close()
-
-
-class _Fixed:
-    """Gives the same ports again."""
-
-    def __init__(self, *ports):
-        self.ports = list(ports)
-
-    def one(self):
-        return self.ports.pop(0)
+        provider.start()
+    gate.wait_log(r"status=delivered", 2)
+    house.wait_for("the mail", lambda: any(b"Subject: meanwhile" in m.content for m in provider.sink.mails))
 
 
 # smtp-sink: each switch, and the fate of the mail

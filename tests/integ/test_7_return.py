@@ -7,7 +7,6 @@ import re
 import pytest
 
 import house
-import talk
 import upstream
 
 U1, POSTMASTER = "user1@test-sample.jp", "postmaster@test-sample.jp"

@@ -1,7 +1,6 @@
 """F. Logging in at the provider: each mechanism with Postfix and Dovecot, refusals and their back-off (R39, R42, lesson 26)."""
 
 import base64
-import os
 import re
 
 import pytest
@@ -23,28 +22,13 @@ def send(gate, subject="test", **keys):
 # The real ones
 
 @pytest.fixture(scope="module")
-def provider(ports, certs, worker):
+def provider(provided):
     """All mechanisms, TLS offered, and a login also without it."""
-    if os.geteuid() != 0:
-        pytest.skip("Postfix and Dovecot need root")
-    top, why = postfix.root()
-    if not top:
-        pytest.skip(why)
-    sink = upstream.Sink(ports.one())
-    provider = postfix.Postfix(top, f"login{worker}-{os.getpid()}", ports, certs, sink.port,
-                               mechanisms="plain login cram-md5 scram-sha-256")
-    provider.sink = sink
-    yield provider
-    provider.close()
-    sink.close()
+    return provided(postfix.Postfix, "login", mechanisms="plain login cram-md5 scram-sha-256")
 
 
 def point(gate, provider, certs, way, **keys):
-    gate.upstream_login(postfix.USER, postfix.PASSWORD, tls=way, **keys)
-    gate.set("relay", port=provider.wrapped if way == "implicit" else provider.port)
-    if way != "none":
-        gate.set("relay", tls_ca=certs / "ca.pem", tls_name="smtp.provider.example")
-    return gate
+    return provider.is_relay_of(gate.upstream_login(), certs, way, **keys)
 
 
 def methods(provider):

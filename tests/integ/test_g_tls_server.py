@@ -10,7 +10,6 @@ import pytest
 
 import house
 import talk
-import upstream
 from test_g_tls_client import odd, stamp  # noqa: F401
 
 

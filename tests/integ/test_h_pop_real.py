@@ -1,6 +1,5 @@
 """h. POP before SMTP with Dovecot's POP3 server and Postfix behind its door (R43, R44, R45): see popprovider.py."""
 
-import os
 import poplib
 import re
 
@@ -8,31 +7,14 @@ import pytest
 
 import house
 import popprovider
-import postfix
-import upstream
 from popprovider import PASSWORD, USER
 
 U1 = "user1@test-sample.jp"
 
 
 @pytest.fixture(scope="module")
-def peers():
-    if os.geteuid() != 0:
-        pytest.skip("Postfix and Dovecot need root")
-    top, why = postfix.root()
-    if not top:
-        pytest.skip(why)
-    return top
-
-
-@pytest.fixture(scope="module")
-def running(peers, ports, certs, worker):
-    sink = upstream.Sink(ports.one())
-    provider = popprovider.Provider(peers, f"pop{worker}-{os.getpid()}", ports, certs, sink.port)
-    provider.sink = sink
-    yield provider
-    provider.close()
-    sink.close()
+def running(provided):
+    return provided(popprovider.Provider, "pop")
 
 
 @pytest.fixture

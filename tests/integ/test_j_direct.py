@@ -7,7 +7,6 @@ import threading
 import pytest
 
 import house
-import talk
 import upstream
 
 U1, U2 = "user1@test-sample.jp", "user2@test-sample.jp"

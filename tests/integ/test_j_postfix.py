@@ -1,30 +1,18 @@
 """Mail that is passed on directly, and clients' own passwords, at a real provider: Postfix with Dovecot's SASL."""
 
-import os
-
 import pytest
 
 import postfix
 import talk
-import upstream
 
 U1, U2 = "user1@test-sample.jp", "user2@test-sample.jp"
 
 
 @pytest.fixture(scope="module")
-def provider(ports, certs, worker):
-    if os.geteuid() != 0:
-        pytest.skip("Postfix and Dovecot need root")
-    top, why = postfix.root()
-    if not top:
-        pytest.skip(why)
-    sink = upstream.Sink(ports.one())
-    provider = postfix.Postfix(top, f"direct{worker}-{os.getpid()}", ports, certs, sink.port)
-    provider._write("users", f"{postfix.USER}:{{PLAIN}}{postfix.PASSWORD}\n{U1}:{{PLAIN}}own-1\n{U2}:{{PLAIN}}own-2\n")
-    provider.sink = sink
-    yield provider
-    provider.close()
-    sink.close()
+def provider(provided):
+    provider = provided(postfix.Postfix, "direct")
+    provider.users({U1: "own-1", U2: "own-2"})
+    return provider
 
 
 @pytest.fixture

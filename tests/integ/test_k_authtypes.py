@@ -8,7 +8,6 @@ Each row of the table of authentication types (認証タイプ) in both columns,
     POP3S, STLS                   test_pop3s_stls_*
 """
 
-import os
 import poplib
 import re
 import smtplib
@@ -19,53 +18,30 @@ import pytest
 import house
 import popprovider
 import postfix
-import upstream
 
 U1, U2 = "user1@test-sample.jp", "user2@test-sample.jp"
 OWN = "Own-Pass-1"
 
 
 @pytest.fixture(scope="module")
-def peers():
-    if os.geteuid() != 0:
-        pytest.skip("Postfix and Dovecot need root")
-    top, why = postfix.root()
-    if not top:
-        pytest.skip(why)
-    return top
-
-
-def provided(kind, sink, *args, **keys):
-    provider = kind(*args, **keys)
-    provider.sink = sink
-    yield provider
-    provider.close()
-    sink.close()
-
-
-@pytest.fixture(scope="module")
-def open_relay(peers, ports, certs, worker):
+def open_relay(provided):
     """認証なし: it relays for our address."""
-    sink = upstream.Sink(ports.one())
-    yield from provided(postfix.Postfix, sink, peers, f"none{worker}-{os.getpid()}", ports, certs, sink.port,
-                        more="mynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject\n"
-                             "smtpd_recipient_restrictions = permit_mynetworks, reject\nsmtpd_sasl_auth_enable = no\n")
+    return provided(postfix.Postfix, "none",
+                    more="mynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject\n"
+                         "smtpd_recipient_restrictions = permit_mynetworks, reject\nsmtpd_sasl_auth_enable = no\n")
 
 
 @pytest.fixture(scope="module")
-def sasl(peers, ports, certs, worker):
+def sasl(provided):
     """SMTP認証: three logins."""
-    sink = upstream.Sink(ports.one())
-    for provider in provided(postfix.Postfix, sink, peers, f"sasl{worker}-{os.getpid()}", ports, certs, sink.port):
-        (provider.outside / "users").write_text(f"{postfix.USER}:{{PLAIN}}{postfix.PASSWORD}\n{U1}:{{PLAIN}}{OWN}\n"
-                                                "two@provider.example:{PLAIN}two-secret\n")
-        yield provider
+    provider = provided(postfix.Postfix, "sasl")
+    provider.users({U1: OWN, "two@provider.example": "two-secret"})
+    return provider
 
 
 @pytest.fixture(scope="module")
-def running_pop(peers, ports, certs, worker):
-    sink = upstream.Sink(ports.one())
-    yield from provided(popprovider.Provider, sink, peers, f"types{worker}-{os.getpid()}", ports, certs, sink.port)
+def running_pop(provided):
+    return provided(popprovider.Provider, "types")
 
 
 @pytest.fixture
@@ -90,17 +66,10 @@ def well(gate):
     return result.stdout
 
 
-def trusting(gate, certs, port, way, **keys):
-    gate.set("relay", port=port, tls=way, **keys)
-    if way != "none":
-        gate.set("relay", tls_ca=certs / "ca.pem", tls_name="smtp.provider.example")
-    return gate
-
-
 # 認証なし
 
 def test_no_auth_agent_to_server(gate, open_relay, certs):
-    trusting(gate, certs, open_relay.port, "none").start()
+    open_relay.is_relay_of(gate, certs, "none").start()
     assert arrives(gate, open_relay) is None
     assert "none is configured" in well(gate)
 
@@ -109,7 +78,7 @@ def test_no_auth_client_to_agent(gate, open_relay, certs):
     """Devices and peers only, known by their addresses."""
     gate.set("listen submission", auth="optional")
     gate.set("device mfp1", ip="127.0.0.5", sender="mfp1@test-sample.jp").set("peer mailserver", ip="127.0.0.6")
-    trusting(gate, certs, open_relay.port, "none").start()
+    open_relay.is_relay_of(gate, certs, "none").start()
     for source, sender, code in (("127.0.0.5", "mfp1@test-sample.jp", 250), ("127.0.0.5", U1, 550), ("127.0.0.6", U1, 250),
                                  ("127.0.0.6", "somebody@partner.example", 250), ("127.0.0.7", U1, 530)):
         with smtplib.SMTP("127.0.0.1", gate.port, "x.example", 20, (source, 0)) as c:
@@ -156,7 +125,7 @@ MECHANISMS = ["plain", "login", "cram-md5"]
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_smtp_auth_agent_to_server_stored(gate, sasl, certs, mechanism):
     gate.upstream_login(postfix.USER, postfix.PASSWORD, auth=mechanism)
-    trusting(gate, certs, sasl.port, "starttls").start()
+    sasl.is_relay_of(gate, certs, "starttls").start()
     method, user = arrives(gate, sasl)
     assert (method.lower(), user) == (mechanism, postfix.USER)
     assert f"as {postfix.USER} by {mechanism.upper()}" in well(gate)
@@ -168,7 +137,7 @@ def test_smtp_auth_agent_to_server_per_sender(gate, sasl, certs, mechanism):
                                     f"{U2} two@provider.example {gate.secret('two', 'two-secret')}\n"
                                     f"postmaster@test-sample.jp {U1} {gate.secret('one', OWN)}\n")
     gate.set("relay", auth=mechanism, credentials="sender", credentials_file=table)
-    trusting(gate, certs, sasl.port, "starttls").start()
+    sasl.is_relay_of(gate, certs, "starttls").start()
     method, user = arrives(gate, sasl)
     assert (method.lower(), user) == (mechanism, U1)
     method, user = arrives(gate, sasl, U2, "user2345")
@@ -183,7 +152,7 @@ def test_smtp_auth_agent_to_server_pass_through(gate, sasl, certs, mechanism):
     gate.secret("accounts", f"{U1}:{{UPSTREAM}}:\n")
     gate.sections.pop("alias")
     gate.set("relay", auth=mechanism, credentials="client")
-    trusting(gate, certs, sasl.port, "starttls").start()
+    sasl.is_relay_of(gate, certs, "starttls").start()
     method, user = arrives(gate, sasl, U1, OWN)
     assert (method.lower(), user) == (mechanism, U1)
     with gate.connect() as t:
@@ -195,7 +164,7 @@ def test_smtp_auth_agent_to_server_pass_through(gate, sasl, certs, mechanism):
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_smtp_auth_client_to_agent(gate, open_relay, certs, mechanism):
-    trusting(gate, certs, open_relay.port, "none").start()
+    open_relay.is_relay_of(gate, certs, "none").start()
     before = len(open_relay.sink.mails)
     swaks = house.run("swaks", "--server", "127.0.0.1", "--port", gate.port, "--auth", mechanism, "--auth-user", U1, "--auth-password",
                       "user1234", "--from", U1, "--to", "friend@example.net")
@@ -209,7 +178,7 @@ def test_smtp_auth_client_to_agent(gate, open_relay, certs, mechanism):
 @pytest.mark.parametrize("way", ["implicit", "starttls"])
 def test_smtps_starttls_agent_to_server(gate, sasl, certs, way):
     gate.upstream_login(postfix.USER, postfix.PASSWORD)
-    trusting(gate, certs, sasl.wrapped if way == "implicit" else sasl.port, way).start()
+    sasl.is_relay_of(gate, certs, way).start()
     assert arrives(gate, sasl)[1] == postfix.USER
     assert b"with ESMTPSA" in sasl.sink.mails[-1].content.split(b"Received:")[1]      # the provider's own
     assert re.search(r"^ok +tls +TLSv1\.[23], .*certificate for smtp\.provider\.example", well(gate), re.M)
@@ -217,7 +186,7 @@ def test_smtps_starttls_agent_to_server(gate, sasl, certs, way):
 
 @pytest.mark.parametrize("way", ["implicit", "starttls"])
 def test_smtps_starttls_client_to_agent(gate, open_relay, certs, way):
-    trusting(gate, certs, open_relay.port, "none")
+    open_relay.is_relay_of(gate, certs, "none")
     gate.set("listen submission", plaintext_auth="none").start()
     context = ssl.create_default_context(cafile=certs / "ca.pem")
     before = len(open_relay.sink.mails)

@@ -1,7 +1,6 @@
 """`sekimori probe`: each step to a next hop told in plain words, what to change, and never a mail (R41, R73)."""
 
 import json
-import os
 import shutil
 import signal
 import ssl
@@ -443,20 +442,14 @@ def test_token_command_fails(gate, certs):
 
 # Real parts
 
-@pytest.fixture
-def provider(ports, certs, closing, worker):
-    if os.geteuid() != 0:
-        pytest.skip("Postfix and Dovecot need root")
-    top, why = postfix.root()
-    if not top:
-        pytest.skip(why)
-    return closing(postfix.Postfix(top, f"probe{worker}-{os.getpid()}", ports, certs, ports.one()))
+@pytest.fixture(scope="module")
+def provider(provided):
+    return provided(postfix.Postfix, "probe")
 
 
 @pytest.mark.parametrize("way", ["starttls", "implicit"])
 def test_postfix(gate, certs, provider, way):
-    gate.upstream_login(postfix.USER, postfix.PASSWORD, host="127.0.0.1", tls=way, tls_ca=certs / "ca.pem",
-                        tls_name="smtp.provider.example", port=provider.wrapped if way == "implicit" else provider.port)
+    provider.is_relay_of(gate.upstream_login(), certs, way)
     status, steps = probe(gate)
     assert status == 0, steps
     assert only(steps, "login")[1].startswith(f"as {postfix.USER} by ")

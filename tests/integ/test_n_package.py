@@ -1,6 +1,5 @@
 """What OpenWrt gets: the feed's files, the packages' structure, and the package unpacked among BusyBox's tools."""
 
-import gzip
 import hashlib
 import io
 import os

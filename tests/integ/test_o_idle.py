@@ -1,6 +1,5 @@
 """While nothing is due, nothing happens: no wake-up of the daemon or a helper, no write to a disk."""
 
-import os
 import pathlib
 import re
 import shutil
@@ -10,7 +9,6 @@ import time
 
 import house
 import pytest
-import talk
 
 SETTLE = 8  # s; the longest of what follows an event: a relay's idle connection is kept for 5
 WINDOW = 12  # s

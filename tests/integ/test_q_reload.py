@@ -7,8 +7,6 @@ import signal
 import threading
 import time
 
-import pytest
-
 import house
 import talk
 from test_g_tls_client import odd  # noqa: F401
