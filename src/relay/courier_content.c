@@ -52,7 +52,7 @@ static ssize_t fill_direct(struct courier *c, struct buffer *out)
 /* Likewise from the spool. Octets put, or -errno. */
 static ssize_t fill_spooled(struct courier *c, struct buffer *out)
 {
-	const struct spool_message *m = &c->attempt->message;
+	struct spool_message *m = &c->attempt->message;
 	ssize_t total = 0, got;
 	size_t room;
 	char *at;

@@ -40,7 +40,7 @@ static bool take_piece(void *context, struct slice piece)
 }
 
 /* The first octets of the message, as many as fit: our own fields and the original's header are apart in the spool. */
-static struct slice read_front(const struct attempt *a, struct spool *s, char *memory, size_t size)
+static struct slice read_front(struct attempt *a, struct spool *s, char *memory, size_t size)
 {
 	size_t len = 0;
 	ssize_t got;
@@ -60,7 +60,7 @@ static struct slice read_front(const struct attempt *a, struct spool *s, char *m
 }
 
 /* The octets up to and with the empty line, as far as they are shown. */
-static struct slice header_of(const struct attempt *a, struct spool *s, char *memory, size_t size)
+static struct slice header_of(struct attempt *a, struct spool *s, char *memory, size_t size)
 {
 	struct slice text = read_front(a, s, memory, size);
 
@@ -134,7 +134,7 @@ static struct slice reader_of(const struct attempt *a, const struct relay_settin
 	return e->sender;
 }
 
-static int write_report(const struct attempt *a, const struct relay_settings *s, struct writing *w,
+static int write_report(struct attempt *a, const struct relay_settings *s, struct writing *w,
 			struct report_recipient *recipients)
 {
 	char id[SPOOL_ID_TEXT], header[HEADER_SHOWN];

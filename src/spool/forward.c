@@ -21,14 +21,30 @@ static uint64_t log_octets(const struct store *st)
 	return octets;
 }
 
+/* What mail may still bring is less than `octets`. */
+static bool is_short(const struct store *st, uint64_t octets)
+{
+	return store_room(st, ROOM_FORWARD) <= octets + (uint64_t)ROOM_MAIL * st->segment_size;
+}
+
 /* Two dead segments at least: less would be copied round for nothing. */
 bool forward_helps(const struct spool *s)
 {
 	const struct store *st = &s->journal.store;
-	uint64_t low = st->budget / 8 + (uint64_t)ROOM_MAIL * st->segment_size;
 
-	return store_room(st, ROOM_FORWARD) <= low &&
+	return is_short(st, st->budget / 8) &&
 	       log_octets(st) > s->live + 2 * (uint64_t)st->segment_size;
+}
+
+/*
+ * Who is being delivered has mostly gone a moment later, and is spared the copying. One that hangs must not hold the log until others
+ * are refused.
+ */
+static bool may_move(const struct spool *s, const struct queue_entry *e)
+{
+	const struct store *st = &s->journal.store;
+
+	return !e->face.taken || is_short(st, st->budget / 16);
 }
 
 /*
@@ -168,14 +184,13 @@ static int move_writer(struct spool *s, struct queue_entry *e, uint64_t *left)
 	return error;
 }
 
-/* Who is being delivered reads at the old place; it is the next turn's. */
 static int move(struct spool *s, uint32_t at, uint64_t *left)
 {
 	struct queue_entry *e = queue_at(&s->queue, at);
 
 	if (!e->shown)
 		return move_writer(s, e, left);
-	return e->face.taken ? 0 : move_message(s, at, left);
+	return may_move(s, e) ? move_message(s, at, left) : 0;
 }
 
 void forward_step(struct spool *s)
@@ -200,7 +215,7 @@ static void take_over(struct spool *s, const struct move *m)
 {
 	struct queue_entry *e = queue_at(&s->queue, m->entry);
 
-	if (e->face.id != m->id || e->face.taken)
+	if (e->face.id != m->id || !may_move(s, e))
 		return;
 	s->live -= spool_cost(e);
 	e->commit = m->commit;

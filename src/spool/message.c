@@ -175,7 +175,7 @@ int spool_load(struct spool *s, uint64_t id, struct buffer *memory, struct spool
 	return error < 0 ? error : load_extents(out, &c);
 }
 
-ssize_t spool_read(struct spool *s, const struct spool_message *m, uint64_t offset, void *out, size_t size)
+static ssize_t read_at(struct spool *s, const struct spool_message *m, uint64_t offset, void *out, size_t size)
 {
 	for (uint32_t i = 0; i < m->extent_count; i++) {
 		const struct spool_extent *e = &m->extents[i];
@@ -195,6 +195,33 @@ ssize_t spool_read(struct spool *s, const struct spool_message *m, uint64_t offs
 		return (ssize_t)size;
 	}
 	return 0;
+}
+
+/* It was copied forward; its octets are the same at the new place. */
+static int follow(struct spool *s, struct spool_message *m)
+{
+	uint32_t at = queue_find(&s->queue, m->id);
+	struct commit c;
+	int error;
+
+	if (at == QUEUE_NONE)
+		return -ESTALE;
+	error = spool_read_commit(s, queue_at(&s->queue, at), &c);
+	if (error < 0)
+		return error;
+	spool_message_end(m);
+	return load_extents(m, &c);
+}
+
+ssize_t spool_read(struct spool *s, struct spool_message *m, uint64_t offset, void *out, size_t size)
+{
+	ssize_t n = read_at(s, m, offset, out, size);
+	int error;
+
+	if (n != -ESTALE)
+		return n;
+	error = follow(s, m);
+	return error < 0 ? error : read_at(s, m, offset, out, size);
 }
 
 void spool_message_end(struct spool_message *m)

@@ -183,10 +183,10 @@ struct spool_message {
 };
 int spool_load(struct spool *s, uint64_t id, struct buffer *memory, struct spool_message *out);
 /*
- * Front and data as one run of octets, wire form; returns octets read, 0 at the end, -errno (-EILSEQ: damaged).
- * A message that is not taken can be moved in the log or leave it meanwhile: -ESTALE, load it again.
+ * Front and data as one run of octets, wire form; returns octets read, 0 at the end, -errno (-EILSEQ: damaged; -ESTALE: it has left
+ * the queue). A message that was moved in the log meanwhile is followed to its new place.
  */
-ssize_t spool_read(struct spool *s, const struct spool_message *m, uint64_t offset, void *out, size_t size);
+ssize_t spool_read(struct spool *s, struct spool_message *m, uint64_t offset, void *out, size_t size);
 void spool_message_end(struct spool_message *m);
 
 /*

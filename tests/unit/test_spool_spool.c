@@ -347,6 +347,39 @@ static void test_goes_round(void **state)
 	spool_close(s);
 }
 
+/* A delivery that hangs while the log goes round: nobody else is refused, and its mail is read to its end. */
+static void test_hanging_delivery(void **state)
+{
+	static char memory[SPOOL_RECORD_MAX];
+	const size_t front = strlen("Received: 9\r\n");
+	struct spool *s = fresh();
+	uint64_t stays = put(s, 9);
+	struct spool_message m;
+	ssize_t got;
+	struct buffer b;
+	char chunk[100];
+
+	(void)state;
+	assert_int_equal(spool_take(s, INT64_MAX - 1)->id, stays);
+	buffer_init(&b, memory, sizeof(memory));
+	assert_int_equal(spool_load(s, stays, &b, &m), 0);
+	assert_int_equal(spool_read(s, &m, 0, chunk, front), front);
+	for (unsigned n = 0; n < 2000; n++)
+		finish(s, put(s, n % 50));
+	for (uint64_t at = front; at < m.size; at += (uint64_t)got) {
+		got = spool_read(s, &m, at, chunk, sizeof(chunk));
+		assert_true(got > 0);
+		assert_memory_equal(chunk, work_octets(9, at - front), (size_t)got);
+	}
+	finish(s, stays);
+	spool_message_end(&m);
+	work_flush(s);
+	s = killed(s);
+	assert_int_equal(spool_count(s), 0);
+	assert_int_equal(report_count, 0);
+	spool_close(s);
+}
+
 /* Nothing is delivered until it is full; then all can still be recorded, and there is room again. */
 static void test_budget(void **state)
 {
@@ -596,6 +629,7 @@ int main(void)
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_written_ahead),
 		cmocka_unit_test(test_goes_round),
+		cmocka_unit_test(test_hanging_delivery),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_full_at_start),
