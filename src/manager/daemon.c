@@ -3,14 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,12 +16,13 @@
 #include "base/log.h"
 #include "base/trail.h"
 #include "manager/alarms.h"
-#include "manager/changes.h"
 #include "manager/audit.h"
+#include "manager/changes.h"
 #include "manager/commands.h"
 #include "manager/config.h"
 #include "manager/control.h"
 #include "manager/local.h"
+#include "manager/process.h"
 #include "manager/rights.h"
 #include "manager/stats.h"
 #include "net/dial.h"
@@ -43,10 +41,6 @@
 #define SHUTDOWN_MS		800
 
 #define HELPERS			3
-
-/* Two minutes for the kernel to gather randomness, then the supervisor tries again. */
-#define RANDOM_TRIES		240
-#define RANDOM_WAIT_MS		500
 
 struct daemon {
 	struct control_house house;	/* loop, blocks, spool, keeper, ingest, relay */
@@ -249,23 +243,10 @@ static bool watch_signals(struct daemon *d, struct fault *f)
 	return true;
 }
 
-/* A descriptor a session, and some for the rest; procd and systemd start programs with 1024. */
-static void get_descriptors(const struct daemon *d)
+/* One a session, and some for the rest; procd and systemd start programs with 1024. */
+static unsigned long descriptors(const struct config *c)
 {
-	rlim_t need = d->config->ingest.max_sessions + WATCHES_EXTRA + DESCRIPTORS_EXTRA +
-		      spool_descriptors(d->config->spool_size);
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)
-		return;
-	limit.rlim_cur = need;
-	if (limit.rlim_max < need && !geteuid())
-		limit.rlim_max = need;
-	if (limit.rlim_max < need)
-		limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < need)
-		log_line(SEVERITY_WARNING, "%llu open files are allowed, [server] max_sessions and spool_size ask for %llu: raise the limit",
-			 (unsigned long long)limit.rlim_cur, (unsigned long long)need);
+	return c->ingest.max_sessions + WATCHES_EXTRA + DESCRIPTORS_EXTRA + spool_descriptors(c->spool_size);
 }
 
 static bool get_memory(struct daemon *d, struct fault *f)
@@ -374,34 +355,6 @@ static bool build(struct daemon *d, struct fault *f)
 	return d->house.relay ? true : fault_set(f, STATUS_TEMPORARY, "out of memory");
 }
 
-/* getrandom(2) that doesn't wait makes nobody gather anything; a read of this makes the kernel try for a moment (since 5.18). */
-static void stir_randomness(void)
-{
-	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-	char octet;
-
-	if (fd < 0)
-		return;
-	if (read(fd, &octet, 1) < 0)
-		log_line(SEVERITY_WARNING, "/dev/urandom: %s", strerror(errno));
-	close(fd);
-}
-
-/* Right after power-on the kernel's generator may not be ready; on a router that takes seconds. */
-static bool start_tls(struct fault *f)
-{
-	int result = tls_start();
-
-	if (result == -EAGAIN)
-		log_line(SEVERITY_NOTICE, "waiting for the kernel's random numbers");
-	for (unsigned i = 0; result == -EAGAIN && i < RANDOM_TRIES; i++) {
-		stir_randomness();
-		poll(NULL, 0, RANDOM_WAIT_MS);
-		result = tls_start();
-	}
-	return !result ? true : fault_set(f, STATUS_TEMPORARY, "no random numbers for TLS: %s", strerror(-result));
-}
-
 /* What root could read at start may be closed to the user we have become: told now, not at the first reload. */
 static void try_reload(const struct daemon *d)
 {
@@ -415,17 +368,6 @@ static void try_reload(const struct daemon *d)
 		log_line(SEVERITY_WARNING, "a reload would fail: %s; give group %s the right to read it", f.text,
 			 d->config->user);
 	config_free(c);
-}
-
-/*
- * glibc raises its threshold for mapped memory to the largest block ever freed, and from then on takes large tables from
- * used heap, which it clears: the slots of sessions that never come would cost their pages.
- */
-static void keep_memory_lean(void)
-{
-#ifdef __GLIBC__
-	mallopt(M_MMAP_THRESHOLD, 24 * 1024);	/* above the buffers of a TLS session, which come and go */
-#endif
 }
 
 static bool watch_over(struct daemon *d, struct fault *f)
@@ -463,20 +405,17 @@ static bool take_local(struct daemon *d, struct fault *f)
 
 static bool start(struct daemon *d, const char *path, struct fault *f)
 {
-	struct rlimit no_core = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &no_core);	/* R63: passwords are in memory */
-	prctl(PR_SET_DUMPABLE, 0);		/* the limit doesn't hold for cores that are piped to a program (core(5)) */
-	keep_memory_lean();
+	process_forbid_cores();
+	process_keep_lean();
 	log_open("sekimori", log_facility(SLICE_OF("mail")), SEVERITY_INFO, d->foreground);
-	if (!start_helpers(d, f) || !start_tls(f))
+	if (!start_helpers(d, f) || !process_start_tls(f))
 		return false;
 	d->config = config_read(path, true, notice, NULL, f);
 	if (!d->config)
 		return false;
 	open_log(d, d->config);
 	alarm_clock(clock_wall());
-	get_descriptors(d);
+	process_open_files(descriptors(d->config));
 	if (!get_memory(d, f))
 		return false;
 	d->control = control_new(&d->house, d->config->control, f);
@@ -547,31 +486,6 @@ static void tear_down(struct daemon *d)
 	config_free(d->config);
 }
 
-/* Descriptors 0 to 2 are always open, so that no socket of ours is ever taken for standard error (lesson 22). */
-static void guard_standard_files(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= 2);
-	if (fd > 2)
-		close(fd);
-}
-
-/* From here on nothing of the caller's terminal is held, by helpers neither; -1, or standard error for a fault at start. */
-static int detach(void)
-{
-	int error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
-	return error;
-}
-
 static void tell_ready(int told)
 {
 	if (write(told, "", 1) < 0)
@@ -584,7 +498,7 @@ static int run(const char *path, int told)
 {
 	struct fault f = { .text = "", .status = STATUS_TEMPORARY };
 	struct daemon d = { .foreground = told < 0, .local = -1 };
-	int error = told < 0 ? -1 : detach(), status = STATUS_OK;
+	int error = told < 0 ? -1 : process_detach(), status = STATUS_OK;
 
 	if (start(&d, path, &f)) {
 		if (error >= 0)
@@ -635,7 +549,7 @@ int daemon_run(const char *path, bool foreground)
 {
 	char full[PATH_MAX];
 
-	guard_standard_files();
+	process_guard_files();
 	if (foreground)
 		return run(path, -1);
 	/* Behind, it works in "/", and reads the file again at each reload. */
