@@ -28,5 +28,8 @@ static inline bool clock_is_sane(int64_t wall)
 }
 /* Offset of local time from UTC at `wall`, in minutes east. */
 int clock_zone(int64_t wall);
+#define CLOCK_DATE_SIZE	16
+/* "2026-11-22", for a person, of UTC; out. */
+const char *clock_date(int64_t wall, char out[CLOCK_DATE_SIZE]);
 
 #endif

@@ -139,6 +139,17 @@ bool slice_copy(struct slice s, char *out, size_t size)
 	return true;
 }
 
+void ascii_hex(const uint8_t *octets, size_t count, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < count; i++) {
+		*out++ = digits[octets[i] >> 4];
+		*out++ = digits[octets[i] & 15];
+	}
+	*out = '\0';
+}
+
 void ascii_tame(char *text)
 {
 	for (; *text; text++)

@@ -99,6 +99,8 @@ bool slice_number(struct slice s, uint64_t max, uint64_t *value);
  */
 bool slice_copy(struct slice s, char *out, size_t size);
 
+/* Octets as hex digits, lower case: 2 * count of them, and a NUL. */
+void ascii_hex(const uint8_t *octets, size_t count, char *out);
 /* Writes `?` over each control character of a string, so that it stays one line of text. */
 void ascii_tame(char *text);
 

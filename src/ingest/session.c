@@ -364,8 +364,7 @@ static bool make_nonce(char out[17])
 
 	if (!secret_random(bytes, sizeof(bytes)))
 		return false;
-	for (unsigned i = 0; i < sizeof(bytes); i++)
-		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+	ascii_hex(bytes, sizeof(bytes), out);
 	return true;
 }
 

@@ -85,8 +85,7 @@ void place_begin(struct place *p)
 
 	if (!secret_random(octets, sizeof(octets)))
 		memset(octets, 0, sizeof(octets));
-	for (unsigned i = 0; i < sizeof(octets); i++)
-		snprintf(p->stream + 2 * i, 3, "%02x", octets[i]);
+	ascii_hex(octets, sizeof(octets), p->stream);
 	p->number = 0;
 	p->link[0] = '\0';
 	p->dirty = true;

@@ -301,3 +301,17 @@ const char *stream_error(const struct stream *s)
 		return "";
 	return s->error ? strerror(s->error) : tls_error(s->tls);
 }
+
+const char *stream_lost(const struct stream *s)
+{
+	return stream_error(s)[0] ? stream_error(s) : "connection closed";
+}
+
+bool stream_retry_tls(struct stream *s, uint8_t *tries)
+{
+	if (*tries == TLS_RETRIES_MAX || !s->tls || !tls_prepare_retry(s->tls))
+		return false;
+	++*tries;
+	stream_close(s);
+	return true;
+}

@@ -70,5 +70,12 @@ static inline bool stream_has_output(const struct stream *s)
 void stream_rest(struct stream *s);
 /* For a person; "connection reset by peer", a TLS error, …; empty when nothing is wrong. */
 const char *stream_error(const struct stream *s);
+/* Likewise of one that has failed or ended; never empty. */
+const char *stream_lost(const struct stream *s);
+/*
+ * A handshake has failed that may go well another way (tls_prepare_retry): closed, to be dialled again. `tries` counts these, up to
+ * TLS_RETRIES_MAX. False: it stays as it is.
+ */
+bool stream_retry_tls(struct stream *s, uint8_t *tries);
 
 #endif

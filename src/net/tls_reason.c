@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
@@ -120,17 +119,6 @@ static void explain_name(struct tls *t, const mbedtls_x509_crt *crt, const char 
 		     SLICE_ARGS(buffer_bytes(&b)), b.overflow ? "..." : "", t->name);
 }
 
-/* "2026-11-22": a date of UTC. */
-static const char *date_of(int64_t wall, char out[16])
-{
-	time_t t = (time_t)wall;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || strftime(out, 16, "%Y-%m-%d", &tm) == 0)
-		snprintf(out, 16, "a strange date");
-	return out;
-}
-
 /* The clock is part of the judgement: who reads the reason shall not have to look for it. */
 static void explain_expired(struct tls *t, const mbedtls_x509_crt *crt, const char *whose)
 {
@@ -138,7 +126,7 @@ static void explain_expired(struct tls *t, const mbedtls_x509_crt *crt, const ch
 	char today[16];
 
 	tls_complain(t, "%s expired on %04d-%02d-%02d; this machine's clock says %s", whose, d->year,
-		     d->mon, d->day, date_of(clock_wall(), today));
+		     d->mon, d->day, clock_date(clock_wall(), today));
 }
 
 static void explain_future(struct tls *t, const mbedtls_x509_crt *crt, const char *whose)
@@ -149,16 +137,10 @@ static void explain_future(struct tls *t, const mbedtls_x509_crt *crt, const cha
 	if (clock_is_sane(clock_wall()))
 		tls_complain(t, "%s is not yet valid, only from %04d-%02d-%02d; this machine's clock says %s: "
 			     "is it right?", whose, d->year, d->mon, d->day,
-			     date_of(clock_wall(), today));
+			     clock_date(clock_wall(), today));
 	else if (t->error[0] == '\0')	/* said once for the whole chain */
 		tls_complain(t, "this machine's clock says %s, which can't be, this program was made on %s: "
-			     "set the clock", date_of(clock_wall(), today), date_of(CLOCK_FLOOR, built));
-}
-
-static void put_hex(char out[2 * DIGEST_SHA256_SIZE + 1], const uint8_t digest[DIGEST_SHA256_SIZE])
-{
-	for (size_t i = 0; i < DIGEST_SHA256_SIZE; i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+			     "set the clock", clock_date(clock_wall(), today), clock_date(CLOCK_FLOOR, built));
 }
 
 static bool digest_of(const mbedtls_x509_crt *crt, uint8_t digest[DIGEST_SHA256_SIZE])
@@ -180,7 +162,7 @@ static void explain_untrusted(struct tls *t, const mbedtls_x509_crt *crt, const 
 	struct buffer b;
 
 	if (is_self_signed(crt) && digest_of(crt, digest)) {
-		put_hex(hex, digest);
+		ascii_hex(digest, DIGEST_SHA256_SIZE, hex);
 		tls_complain(t, "%s is self-signed, sha256 %s: name its CA in tls_ca, or pin it by tls_pin "
 			     "when its owner confirms that number", whose, hex);
 		return;
@@ -240,7 +222,7 @@ static int verify_pin(struct tls *t, const mbedtls_x509_crt *crt, int depth, uin
 	t->verified = secret_equal(digest, t->context->pin, sizeof(digest));
 	if (t->verified)
 		return 0;
-	put_hex(hex, digest);
+	ascii_hex(digest, DIGEST_SHA256_SIZE, hex);
 	if (t->shown)
 		t->shown->wrong |= TLS_WRONG_PIN;
 	tls_complain(t, "certificate is not the pinned one; its sha256 is %s", hex);
@@ -279,7 +261,7 @@ static void show(const struct tls *t, const mbedtls_x509_crt *crt)
 	buffer_init(&b, s->issuer, sizeof(s->issuer) - 1);
 	put_common_name(&b, &crt->issuer);
 	if (digest_of(crt, digest))
-		put_hex(s->sha256, digest);
+		ascii_hex(digest, DIGEST_SHA256_SIZE, s->sha256);
 }
 
 int tls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)

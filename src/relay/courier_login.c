@@ -1,11 +1,9 @@
 /* Who we are, for the upstream: what the login needs besides user and password. */
-#include <stdio.h>
-
 #include "base/base64.h"
-#include "base/digest.h"
 #include "base/secret.h"
 #include "relay/courier_inner.h"
 #include "relay/prove.h"
+#include "relay/respond.h"
 
 struct slice courier_nonce(struct courier *c)
 {
@@ -20,14 +18,11 @@ struct slice courier_nonce(struct courier *c)
 
 bool courier_respond(struct courier *c, struct slice challenge)
 {
-	uint8_t digest[DIGEST_MD5_SIZE];
-	char hex[2 * DIGEST_MD5_SIZE + 1];
+	char hex[RESPOND_SIZE];
 	struct buffer *out = stream_output(&c->stream);
 
-	if (!out || !digest_hmac(DIGEST_MD5, c->rules.password, challenge, digest))
+	if (!out || !respond_cram(c->rules.password, challenge, hex))
 		return false;
-	for (unsigned i = 0; i < sizeof(digest); i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	smtp_client_respond(&c->smtp, out, slice_of(hex));
 	return true;
 }

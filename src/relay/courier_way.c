@@ -256,18 +256,9 @@ void courier_session_failed(struct courier *c, enum smtp_client_stage stage, str
 	}
 }
 
-static const char *lost_words(const struct courier *c)
-{
-	return stream_error(&c->stream)[0] ? stream_error(&c->stream) : "connection closed";
-}
-
 static bool shake_again(struct courier *c)
 {
-	if (c->shakes == TLS_RETRIES_MAX || !c->stream.tls || !tls_prepare_retry(c->stream.tls))
-		return false;
-	c->shakes++;
-	stream_close(&c->stream);
-	return courier_dial(c);
+	return stream_retry_tls(&c->stream, &c->shakes) && courier_dial(c);
 }
 
 void courier_look_for_end(struct courier *c)
@@ -277,11 +268,11 @@ void courier_look_for_end(struct courier *c)
 		return;
 	if (c->stage == COURIER_SHAKING) {
 		if (!shake_again(c))
-			courier_host_failed(c, lost_words(c));
+			courier_host_failed(c, stream_lost(&c->stream));
 	} else if (!c->attempt && (c->stage == COURIER_IDLE || c->stage == COURIER_LEAVING)) {
 		c->watch.dead = true;
 	} else {
-		courier_session_failed(c, smtp_client_stage(&c->smtp), slice_of(lost_words(c)), false);
+		courier_session_failed(c, smtp_client_stage(&c->smtp), slice_of(stream_lost(&c->stream)), false);
 	}
 }
 

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/digest.h"
 #include "base/alarm.h"
 #include "base/log.h"
 #include "base/record.h"
 #include "base/secret.h"
 #include "net/dial.h"
 #include "net/stream.h"
+#include "relay/respond.h"
 #include "smtp/pop3.h"
 
 #define DIAL_MS		30000	/* name look-up and all addresses of the host */
@@ -265,24 +265,13 @@ static void dialled(void *context, int fd, const char *address, const char *erro
 
 static void respond(struct pop *p, struct slice timestamp)
 {
-	char text[POP3_TIMESTAMP_MAX + PASSWORD_MAX], hex[2 * DIGEST_MD5_SIZE + 1];
 	struct buffer *out = stream_output(&p->stream);
-	uint8_t digest[DIGEST_MD5_SIZE];
-	struct buffer joined;
-	bool good;
+	char hex[RESPOND_SIZE];
 
-	buffer_init(&joined, text, sizeof(text));
-	buffer_put(&joined, timestamp);
-	buffer_put(&joined, p->rules.password);
-	good = out && digest_hash(DIGEST_MD5, buffer_bytes(&joined), digest);
-	secret_wipe(text, sizeof(text));
-	if (!good) {
+	if (out && respond_apop(p->rules.password, timestamp, hex))
+		pop3_respond(&p->session, out, slice_of(hex));
+	else
 		fail(p, "no memory for APOP");
-		return;
-	}
-	for (unsigned i = 0; i < sizeof(digest); i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-	pop3_respond(&p->session, out, slice_of(hex));
 }
 
 static void on_open(struct pop *p, const struct pop3_reply *reply)
@@ -386,22 +375,16 @@ static bool has_shaken(const struct pop *p)
 
 static bool shake_again(struct pop *p)
 {
-	if (p->shakes == TLS_RETRIES_MAX || !p->stream.tls || !tls_prepare_retry(p->stream.tls))
-		return false;
-	p->shakes++;
-	stream_close(&p->stream);
-	return dial(p);
+	return stream_retry_tls(&p->stream, &p->shakes) && dial(p);
 }
 
 static void look_for_end(struct pop *p)
 {
 	char words[FAULT_MAX];
-	const char *error;
 
 	if (!is_connected(p) || (p->stream.state != STREAM_FAILED && p->stream.state != STREAM_ENDED))
 		return;
-	error = stream_error(&p->stream);
-	slice_copy(slice_first(slice_of(error[0] ? error : "connection closed"), sizeof(words) - 1), words, sizeof(words));
+	slice_copy(slice_first(slice_of(stream_lost(&p->stream)), sizeof(words) - 1), words, sizeof(words));
 	if (p->stage == POP_TALKING)
 		session_ended(p, words);
 	else if (!shake_again(p))

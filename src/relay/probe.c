@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "base/base64.h"
-#include "base/digest.h"
 #include "base/secret.h"
 #include "relay/advice.h"
 #include "relay/denial.h"
 #include "relay/login.h"
 #include "relay/prove.h"
+#include "relay/respond.h"
 #include "relay/wire.h"
 #include "smtp/client.h"
 
@@ -257,16 +257,13 @@ static void prove(struct probe *p)
 
 static void respond(struct probe *p, struct slice challenge, struct buffer *out)
 {
-	uint8_t digest[DIGEST_MD5_SIZE];
-	char hex[2 * DIGEST_MD5_SIZE + 1];
+	char hex[RESPOND_SIZE];
 
-	if (!digest_hmac(DIGEST_MD5, p->rules.password, challenge, digest)) {
+	if (!respond_cram(p->rules.password, challenge, hex)) {
 		wire_tell(&p->wire, "login", PROBE_TEMPORARY, "", "no memory for CRAM-MD5");
 		wire_finish(&p->wire);
 		return;
 	}
-	for (unsigned i = 0; i < sizeof(digest); i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	smtp_client_respond(&p->smtp, out, slice_of(hex));
 }
 

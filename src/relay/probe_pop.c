@@ -1,11 +1,10 @@
 /* The POP login that opens the door (R43), walked through. */
-#include <stdio.h>
 #include <string.h>
 
-#include "base/digest.h"
 #include "base/secret.h"
 #include "relay/advice.h"
 #include "relay/probe.h"
+#include "relay/respond.h"
 #include "relay/wire.h"
 #include "smtp/pop3.h"
 
@@ -52,23 +51,13 @@ static void tell_greeting(struct knock *k, const struct pop3_reply *reply, bool 
 
 static bool respond(struct knock *k, struct slice timestamp, struct buffer *out)
 {
-	char text[POP3_TIMESTAMP_MAX + PASSWORD_MAX], hex[2 * DIGEST_MD5_SIZE + 1];
-	uint8_t digest[DIGEST_MD5_SIZE];
-	struct buffer joined;
-	bool good;
+	char hex[RESPOND_SIZE];
 
-	buffer_init(&joined, text, sizeof(text));
-	buffer_put(&joined, timestamp);
-	buffer_put(&joined, k->rules.password);
-	good = digest_hash(DIGEST_MD5, buffer_bytes(&joined), digest);
-	secret_wipe(text, sizeof(text));
-	if (!good) {
+	if (!respond_apop(k->rules.password, timestamp, hex)) {
 		wire_tell(&k->wire, "login", PROBE_TEMPORARY, "", "no memory for APOP");
 		wire_finish(&k->wire);
 		return false;
 	}
-	for (unsigned i = 0; i < sizeof(digest); i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	pop3_respond(&k->session, out, slice_of(hex));
 	return true;
 }

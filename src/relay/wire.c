@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -168,16 +167,6 @@ bool wire_shake(struct wire *w)
 	return true;
 }
 
-static const char *date_of(int64_t wall, char out[16])
-{
-	time_t t = (time_t)wall;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || strftime(out, 16, "%Y-%m-%d", &tm) == 0)
-		snprintf(out, 16, "a strange date");
-	return out;
-}
-
 static void tell_secured(struct wire *w)
 {
 	int64_t days = (w->shown.valid_to - clock_wall()) / DAY;
@@ -204,7 +193,7 @@ static void tell_unsecured(struct wire *w, const char *why)
 
 	if (w->shown.shown)
 		wire_tell(w, "tls", result, what, "%s; it shows a certificate for %s, by %s, valid to %s, sha256 %s", why,
-			  w->shown.names, w->shown.issuer, date_of(w->shown.valid_to, date), w->shown.sha256);
+			  w->shown.names, w->shown.issuer, clock_date(w->shown.valid_to, date), w->shown.sha256);
 	else
 		wire_tell(w, "tls", result, what, "%s", why);
 }
@@ -224,11 +213,7 @@ static void end_handshake(struct wire *w)
 
 static bool shake_again(struct wire *w)
 {
-	if (w->retries == TLS_RETRIES_MAX || !w->stream.tls || !tls_prepare_retry(w->stream.tls))
-		return false;
-	w->retries++;
-	stream_close(&w->stream);
-	return dial(w);
+	return stream_retry_tls(&w->stream, &w->retries) && dial(w);
 }
 
 /* The turn */
@@ -250,13 +235,11 @@ static void converse(struct wire *w)
 static void look_for_end(struct wire *w)
 {
 	char words[FAULT_MAX];
-	const char *error;
 
 	if (w->over || w->stage == WIRE_DIALLING ||
 	    (w->stream.state != STREAM_FAILED && w->stream.state != STREAM_ENDED))
 		return;
-	error = stream_error(&w->stream);
-	slice_copy(slice_first(slice_of(error[0] ? error : "connection closed"), sizeof(words) - 1), words, sizeof(words));
+	slice_copy(slice_first(slice_of(stream_lost(&w->stream)), sizeof(words) - 1), words, sizeof(words));
 	if (w->stage == WIRE_TALKING) {
 		w->talk->lost(w, words);
 		wire_finish(w);

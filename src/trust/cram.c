@@ -35,15 +35,11 @@ bool cram_parse(struct slice hex, uint8_t context[DIGEST_CRAM_SIZE])
 
 bool cram_write(struct buffer *out, const uint8_t context[DIGEST_CRAM_SIZE])
 {
-	static const char digits[] = "0123456789abcdef";
-	char hex[2 * DIGEST_CRAM_SIZE];
+	char hex[2 * DIGEST_CRAM_SIZE + 1];
 	bool ok;
 
-	for (size_t i = 0; i < DIGEST_CRAM_SIZE; i++) {
-		hex[2 * i] = digits[context[i] >> 4];
-		hex[2 * i + 1] = digits[context[i] & 15];
-	}
-	ok = buffer_put(out, slice_bytes(hex, sizeof(hex)));
+	ascii_hex(context, DIGEST_CRAM_SIZE, hex);
+	ok = buffer_put_text(out, hex);
 	secret_wipe(hex, sizeof(hex));
 	return ok;
 }

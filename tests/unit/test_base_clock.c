@@ -62,9 +62,25 @@ static void sane(void **unused)
 		assert_int_equal(clock_is_sane(rows[i].wall), rows[i].sane);
 }
 
+static void dates(void **unused)
+{
+	static const struct {
+		int64_t wall;
+		const char *date;
+	} rows[] = {
+		{ 0, "1970-01-01" }, { 951782399, "2000-02-28" }, { 951782400, "2000-02-29" }, { 1793491200, "2026-11-01" },
+		{ -86401, "1969-12-30" },
+	};
+	char out[CLOCK_DATE_SIZE];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(clock_date(rows[i].wall, out), rows[i].date);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(zone), cmocka_unit_test(clocks), cmocka_unit_test(sane) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(zone), cmocka_unit_test(clocks), cmocka_unit_test(sane), cmocka_unit_test(dates) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,19 @@ static void tame(void **unused)
 	assert_string_equal(text, "a????b\xe3\x81\x82 ?");
 }
 
+static void hex(void **unused)
+{
+	static const uint8_t octets[] = { 0x00, 0x09, 0x0a, 0x9f, 0xa0, 0xff };
+	char out[2 * sizeof(octets) + 1];
+
+	(void)unused;
+	memset(out, 'x', sizeof(out));
+	ascii_hex(octets, sizeof(octets), out);
+	assert_string_equal(out, "00090a9fa0ff");
+	ascii_hex(octets, 0, out);
+	assert_string_equal(out, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +253,7 @@ int main(void)
 		cmocka_unit_test(compare), cmocka_unit_test(ends), cmocka_unit_test(cut),
 		cmocka_unit_test(words), cmocka_unit_test(numbers), cmocka_unit_test(copies),
 		cmocka_unit_test(classes), cmocka_unit_test(tame),
+		cmocka_unit_test(hex),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
