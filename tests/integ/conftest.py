@@ -37,8 +37,8 @@ def worker():
 
 
 @pytest.fixture(scope="session")
-def ports(worker):
-    return house.Ports(worker)
+def ports():
+    return house.Ports()
 
 
 def openssl(directory, *args):

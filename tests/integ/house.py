@@ -43,16 +43,29 @@ def run(*args, **kwargs):
 
 
 class Ports:
-    """Ports below the kernel's own range, a stretch per test process, so that nobody else is given them."""
+    """
+    Ports below the kernel's own range, a stretch per process, so that nobody else is given them: whoever holds the first port of a
+    stretch has the others, too, until it ends. So runs side by side don't meet, nor do tests of one run.
+    """
 
-    def __init__(self, worker):
-        self.first = 20000 + 1000 * worker
-        self.next = os.getpid() % 1000
+    STRETCH, FIRST, END = 400, 12000, 32000
+
+    def __init__(self):
+        for self.first in range(self.FIRST, self.END, self.STRETCH):
+            self.claim = socket.socket()
+            try:
+                self.claim.bind(("127.0.0.1", self.first))
+                break
+            except OSError:
+                self.claim.close()
+        else:
+            raise RuntimeError("every stretch of ports is taken")
+        self.next = 0
 
     def one(self):
-        for _ in range(1000):
+        for _ in range(self.STRETCH):
+            self.next = self.next % (self.STRETCH - 1) + 1
             port = self.first + self.next
-            self.next = (self.next + 1) % 1000
             with socket.socket() as s:
                 try:
                     s.bind(("127.0.0.1", port))
