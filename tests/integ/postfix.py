@@ -6,6 +6,7 @@ instance has its own configuration, queue and ports under /run/NAME of that root
 import functools
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -137,6 +138,17 @@ service auth {{
 """
 
 
+def once(text):
+    """
+    The last entry of each key of a main.cf. Of a second one every process warns as it starts, postlogd too, by way of its own socket:
+    when ten such warnings are there before it, it waits for itself, and nobody of that Postfix ever says a word.
+    """
+    entries = {}
+    for entry in re.findall(r"^\S.*\n(?:[ \t]+.*\n)*", text + "\n", re.M):
+        entries[entry.partition("=")[0].strip()] = entry
+    return "".join(entries.values())
+
+
 @functools.lru_cache(None)
 def root():
     """The peers' root and None, or None and why there is none."""
@@ -162,7 +174,7 @@ class Instance:
         self.write("log", "")
 
     def write(self, name, text):
-        (self.outside / name).write_text(text)
+        (self.outside / name).write_text(once(text) if name == "conf/main.cf" else text)
 
     def certificate(self, certs):
         for end in ("key", "pem"):
