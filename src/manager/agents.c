@@ -454,19 +454,55 @@ static bool same_host(const struct ip_address *a, const struct ip_address *b)
 	return a->v6 == b->v6 && !memcmp(a->bytes, b->bytes, a->v6 ? 8 : 4);
 }
 
-static struct session *free_session(struct agents *a, const struct ip_address *client)
+static unsigned strangers_of(const struct agents *a, const struct ip_address *client)
 {
-	struct session *free_one = NULL;
-	unsigned strangers = 0;
+	unsigned n = 0;
 
+	for (unsigned i = 0; i < AGENT_SESSIONS_MAX; i++) {
+		const struct session *s = &a->sessions[i];
+
+		n += s->used && !s->watch.dead && !s->state && same_host(&s->client, client);
+	}
+	return n;
+}
+
+/* Who has hung up holds a place until its turn comes; nobody is to be turned away for that. */
+static void look_who_is_gone(struct agents *a)
+{
 	for (unsigned i = 0; i < AGENT_SESSIONS_MAX; i++) {
 		struct session *s = &a->sessions[i];
 
-		strangers += s->used && !s->state && same_host(&s->client, client);
-		if (!s->used)
-			free_one = s;
+		if (s->used && !s->watch.dead && !s->state)
+			ready(&s->watch, POLLIN);
 	}
-	return strangers < STRANGERS_PER_HOST ? free_one : NULL;
+}
+
+static struct session *free_session(struct agents *a)
+{
+	for (unsigned i = 0; i < AGENT_SESSIONS_MAX; i++)
+		if (!a->sessions[i].used)
+			return &a->sessions[i];
+	return NULL;
+}
+
+static bool are_too_many(struct agents *a, const struct ip_address *client)
+{
+	if (strangers_of(a, client) < STRANGERS_PER_HOST)
+		return false;
+	look_who_is_gone(a);
+	return strangers_of(a, client) >= STRANGERS_PER_HOST;
+}
+
+/* All places are taken, but some by who is gone: those are free in the next turn. */
+static bool will_have_place(struct agents *a)
+{
+	if (free_session(a))
+		return false;
+	look_who_is_gone(a);
+	for (unsigned i = 0; i < AGENT_SESSIONS_MAX; i++)
+		if (a->sessions[i].watch.dead)
+			return true;
+	return false;
 }
 
 /* Somebody's network; else there is nothing to talk about, and no handshake to pay for. */
@@ -523,7 +559,7 @@ static void welcome(struct gate *g, int fd, const struct sockaddr_storage *peer)
 {
 	struct agents *a = g->agents;
 	struct ip_address client = peer_address(peer);
-	struct session *s = free_session(a, &client);
+	struct session *s = free_session(a);
 	char address[64];
 	uint16_t port;
 
@@ -532,7 +568,7 @@ static void welcome(struct gate *g, int fd, const struct sockaddr_storage *peer)
 		turn_away(a, fd, address, "address");
 		return;
 	}
-	if (!s) {
+	if (!s || are_too_many(a, &client)) {
 		turn_away(a, fd, address, "busy");
 		return;
 	}
@@ -561,7 +597,7 @@ static void gate_ready(struct watch *w, short revents)
 	struct gate *g = (struct gate *)w;
 	struct sockaddr_storage peer;
 
-	for (unsigned n = 0; revents && n < ACCEPTS_PER_TURN; n++) {
+	for (unsigned n = 0; revents && n < ACCEPTS_PER_TURN && !will_have_place(g->agents); n++) {
 		int fd = listener_accept(w->fd, &peer);
 
 		if (fd < 0) {
