@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "number.h"
+
 #define LINE_OCTETS	72
 #define PATIENCE	60	/* s for any reply */
 
@@ -179,21 +181,6 @@ static bool make_context(void)
 		return false;
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	return true;
-}
-
-/* Digits only; -1 for anything else and for what is beyond all use. */
-static int number(const char *text)
-{
-	int n = 0;
-
-	if (!*text)
-		return -1;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || n > 1000000)
-			return -1;
-		n = n * 10 + (*text - '0');
-	}
-	return n;
 }
 
 int main(int argc, char **argv)

@@ -16,6 +16,8 @@
 #include <psa/crypto.h>
 #endif
 
+#include "number.h"
+
 #define WIRE_SIZE	65536
 #define TURNS_MAX	64	/* of both sides; a handshake needs about six */
 
@@ -170,21 +172,6 @@ static double one(void)
 	spent += now() - from;
 	mbedtls_ssl_free(&client.ssl);
 	return heard == 0 && said == 0 ? spent : -1;
-}
-
-/* Digits only; -1 for anything else and for what is beyond all use. */
-static int number(const char *text)
-{
-	int n = 0;
-
-	if (!*text)
-		return -1;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || n > 1000000)
-			return -1;
-		n = n * 10 + (*text - '0');
-	}
-	return n;
 }
 
 int main(int argc, char **argv)

@@ -241,6 +241,14 @@ class Gate:
                              [m for m in (re.search(pattern, line) for line in self.lines()) if m]), bound)
         return found[count - 1]
 
+    def damage(self, mark, offset):
+        """Spoils a few octets of the stopped, or running, gate's spool, behind the mark of a mail."""
+        segment = next(p for p in sorted((self.dir / "spool").glob("seg-*")) if mark in p.read_bytes())
+        at = segment.read_bytes().index(mark) + offset
+        with open(segment, "r+b") as f:
+            f.seek(at)
+            f.write(b"\xff" * 16)
+
     # Clients
 
     def connect(self):

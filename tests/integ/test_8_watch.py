@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -235,35 +236,34 @@ def test_reload_takes_all(gate, sink, ports, certs):
     gate.wait_log(r"reloaded ")
 
 
-def test_reload_by_signal_and_certificate(gate, sink, certs, tmp_path):
-    import ssl
-    own = tmp_path / "own"
-    own.mkdir()
+@pytest.fixture
+def own(gate, sink, certs, tmp_path):
+    """The gate, running with a certificate that a test may change: the directory of c.pem and c.key."""
+    directory = tmp_path / "own"
+    directory.mkdir()
     for end in ("pem", "key"):
-        (own / f"c.{end}").write_text((certs / f"server.{end}").read_text())
-        os.chmod(own / f"c.{end}", 0o600)
-    gate.set("tls", certificate=own / "c.pem", key=own / "c.key").start()
+        shutil.copy(certs / f"server.{end}", directory / f"c.{end}")
+    (directory / "c.key").chmod(0o600)
+    gate.set("tls", certificate=directory / "c.pem", key=directory / "c.key").start()
+    return directory
+
+
+def test_reload_by_signal_and_certificate(gate, own, certs):
 
     def shown():
         return ssl.get_server_certificate(("127.0.0.1", gate.tls_port))
 
     first = shown()
     for end in ("pem", "key"):
-        (own / f"c.{end}").write_text((certs / f"stranger.{end}").read_text())
+        shutil.copy(certs / f"stranger.{end}", own / f"c.{end}")
     gate.process.send_signal(signal.SIGHUP)
     gate.wait_log(r"reloaded ")
     assert shown() != first
 
 
 @pytest.mark.parametrize("broken", ["ini", "accounts", "certificate", "key"])
-def test_reload_of_a_broken_file_keeps_the_old(gate, sink, certs, tmp_path, broken):
+def test_reload_of_a_broken_file_keeps_the_old(gate, own, broken):
     """R20: all or nothing, and logged."""
-    own = tmp_path / "own"
-    own.mkdir()
-    for end in ("pem", "key"):
-        (own / f"c.{end}").write_text((certs / f"server.{end}").read_text())
-        os.chmod(own / f"c.{end}", 0o600)
-    gate.set("tls", certificate=own / "c.pem", key=own / "c.key").start()
     path = {"ini": gate.path, "accounts": gate.accounts, "certificate": own / "c.pem", "key": own / "c.key"}[broken]
     if broken == "ini":
         path.write_text(path.read_text() + "\n[trust2]\nlevel = auth\n")

@@ -41,12 +41,7 @@ def test_cat_is_what_the_next_hop_gets(kept, closing):
 def test_cat_of_a_damaged_message_says_so(kept):
     """What a person takes for the whole mail must be it."""
     whole = kept.cmd("queue", "cat", kept.ids["a"], text=False).stdout
-    segment = next(p for p in sorted((kept.dir / "spool").glob("seg-*")) if b"X-Number: <0>" in p.read_bytes())
-    data = segment.read_bytes()
-    at = data.index(b"X-Number: <0>") + 200000
-    with open(segment, "r+b") as f:
-        f.seek(at)
-        f.write(b"\xff" * 16)
+    kept.damage(b"X-Number: <0>", 200000)
     cat = kept.cmd("queue", "cat", kept.ids["a"], text=False)
     assert cat.returncode == 65 and cat.stderr == b"sekimori: the rest can't be read: it is damaged\n", (cat.returncode, cat.stderr)
     assert 100000 < len(cat.stdout) < len(whole) and whole.startswith(cat.stdout)

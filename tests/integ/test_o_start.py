@@ -94,6 +94,11 @@ def with_mail(gate):
     return gate
 
 
+def read_only(path):
+    """Shell, and the shell that mends it."""
+    return f"mount --bind {path} {path} && mount -o remount,ro,bind {path}", f"mount -o remount,rw,bind {path}"
+
+
 def own_mounts(as_root):
     if not shutil.which("unshare") or house.run("unshare", "-m", "true").returncode:
         pytest.skip("mount namespaces aren't permitted here")
@@ -139,15 +144,17 @@ def test_run_comes_later(with_mail, closing):
     comes_back(gate, closing)
 
 
-def test_run_is_read_only(with_mail, closing, as_root):
+@pytest.mark.parametrize("directory, status, line", [("run", 69, "{}/sock: Read-only file system"),
+                                                     ("spool", 77, "spool {}: Read-only file system")])
+def test_a_directory_is_read_only(with_mail, closing, as_root, directory, status, line):
     own_mounts(as_root)
     gate = with_mail
     (gate.dir / "run").mkdir()
     gate.set("server", control=gate.dir / "run" / "sock")
-    run = gate.dir / "run"
-    supervisor = closing(Supervisor(gate, f"mount --bind {run} {run} && mount -o remount,ro,bind {run}"))
-    tries_in_vain(gate, 69, f"{gate.dir}/run/sock: Read-only file system")
-    supervisor.heal(f"mount -o remount,rw,bind {run}")
+    breaks, mends = read_only(gate.dir / directory)
+    supervisor = closing(Supervisor(gate, breaks))
+    tries_in_vain(gate, status, line.format(gate.dir / directory))
+    supervisor.heal(mends)
     comes_back(gate, closing)
 
 
@@ -174,19 +181,9 @@ def test_disk_comes_later(with_mail, closing, as_root):
     away.mkdir()
     (gate.dir / "spool").rename(away / "spool")
     disk = gate.dir / "disk"
-    supervisor = closing(Supervisor(gate, f"mount --bind {disk} {disk} && mount -o remount,ro,bind {disk}"))
+    supervisor = closing(Supervisor(gate, read_only(disk)[0]))
     tries_in_vain(gate, 77, f"{disk}/spool: can't be made")
     supervisor.heal(f"mount --bind {away} {disk}")
-    comes_back(gate, closing)
-
-
-def test_spool_is_read_only(with_mail, closing, as_root):
-    own_mounts(as_root)
-    gate = with_mail
-    spool = gate.dir / "spool"
-    supervisor = closing(Supervisor(gate, f"mount --bind {spool} {spool} && mount -o remount,ro,bind {spool}"))
-    tries_in_vain(gate, 77, f"spool {spool}: Read-only file system")
-    supervisor.heal(f"mount -o remount,rw,bind {spool}")
     comes_back(gate, closing)
 
 

@@ -42,6 +42,22 @@ static UNUSED size_t count_descriptors(void)
 	return n;
 }
 
+/* Setup and teardown of a test that leaves no descriptor open. */
+static UNUSED size_t descriptors_before;
+
+static UNUSED int descriptors_counted(void **state)
+{
+	(void)state;
+	descriptors_before = count_descriptors();
+	return 0;
+}
+
+static UNUSED int descriptors_closed(void **state)
+{
+	(void)state;
+	return count_descriptors() == descriptors_before ? 0 : -1;
+}
+
 /* Two ends of one TCP connection on 127.0.0.1, non-blocking. */
 static UNUSED void tcp_pair(int ends[2])
 {

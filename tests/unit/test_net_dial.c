@@ -23,12 +23,10 @@ static void done(void *context, int fd, const char *address, const char *error)
 
 static struct loop *l;
 static struct helper *resolver;
-static size_t before;
 
 static int start(void **state)
 {
-	(void)state;
-	before = count_descriptors();
+	descriptors_counted(state);
 	l = loop_new(3);
 	resolver = dial_resolver_start(l);
 	return resolver ? 0 : -1;
@@ -36,10 +34,9 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	(void)state;
 	loop_free(l);
 	helper_stop(resolver);
-	return count_descriptors() == before ? 0 : -1;
+	return descriptors_closed(state);
 }
 
 static int listening(uint16_t *port)

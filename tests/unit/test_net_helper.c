@@ -81,12 +81,10 @@ static void done(void *context, const void *answer, size_t len)
 
 static struct loop *l;
 static struct helper *h;
-static size_t before;
 
 static int start(void **state)
 {
-	(void)state;
-	before = count_descriptors();
+	descriptors_counted(state);
 	l = loop_new(4);
 	h = helper_start(l, "test", serve);
 	return h ? 0 : -1;
@@ -94,10 +92,9 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	(void)state;
 	helper_stop(h);
 	loop_free(l);
-	return count_descriptors() == before ? 0 : -1;
+	return descriptors_closed(state);
 }
 
 /* Turns until n answers have come. */

@@ -240,29 +240,14 @@ static void test_peer_texts(void **state)
 	assert_string_equal(host, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 }
 
-static size_t before;
-
-static int count(void **state)
-{
-	(void)state;
-	before = count_descriptors();
-	return 0;
-}
-
-static int compare(void **state)
-{
-	(void)state;
-	return count_descriptors() == before ? 0 : -1;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
-		cmocka_unit_test_setup_teardown(test_tcp, count, compare),
-		cmocka_unit_test_setup_teardown(test_not_ours, count, compare),
-		cmocka_unit_test_setup_teardown(test_unix, count, compare),
-		cmocka_unit_test_setup_teardown(test_orphaned, count, compare),
+		cmocka_unit_test_setup_teardown(test_tcp, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_not_ours, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_unix, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_orphaned, descriptors_counted, descriptors_closed),
 		cmocka_unit_test(test_peer_texts),
 	};
 

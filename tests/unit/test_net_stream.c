@@ -9,15 +9,13 @@
 #define BLOCKS 6
 
 static struct pool *pool;
-static size_t before;
 static struct stream a, b;		/* two ends of one connection */
 
 static int start(void **state)
 {
 	int ends[2];
 
-	(void)state;
-	before = count_descriptors();
+	descriptors_counted(state);
 	pool = pool_new(CHUNK_SIZE, BLOCKS);
 	tcp_pair(ends);
 	stream_open(&a, ends[0], pool);
@@ -29,13 +27,12 @@ static int stop(void **state)
 {
 	size_t lent;
 
-	(void)state;
 	stream_close(&a);
 	stream_close(&b);
 	stream_close(&b);
 	lent = pool_lent(pool);
 	pool_free(pool);
-	return lent == 0 && count_descriptors() == before ? 0 : -1;
+	return lent == 0 ? descriptors_closed(state) : -1;
 }
 
 static void put(struct stream *s, const char *text)

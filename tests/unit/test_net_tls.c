@@ -697,21 +697,6 @@ static void test_openssl_12_rsa(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-static size_t before;
-
-static int count(void **state)
-{
-	(void)state;
-	before = count_descriptors();
-	return 0;
-}
-
-static int compare(void **state)
-{
-	(void)state;
-	return count_descriptors() == before ? 0 : -1;
-}
-
 static struct tls_context *client_with(const char *own)
 {
 	char pem[64], key[64];
@@ -786,21 +771,21 @@ static int start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_verdicts, count, compare),
-		cmocka_unit_test_setup_teardown(test_pin, count, compare),
-		cmocka_unit_test_setup_teardown(test_versions, count, compare),
-		cmocka_unit_test_setup_teardown(test_ends, count, compare),
-		cmocka_unit_test_setup_teardown(test_refused_while_writing, count, compare),
-		cmocka_unit_test_setup_teardown(test_not_tls, count, compare),
-		cmocka_unit_test_setup_teardown(test_server_faults, count, compare),
-		cmocka_unit_test_setup_teardown(test_client_faults, count, compare),
-		cmocka_unit_test_setup_teardown(test_context_outlives, count, compare),
-		cmocka_unit_test_setup_teardown(test_resumption, count, compare),
-		cmocka_unit_test_setup_teardown(test_resumption_keeps_the_rules, count, compare),
-		cmocka_unit_test_setup_teardown(test_resumption_that_fails, count, compare),
-		cmocka_unit_test_setup_teardown(test_mutual, count, compare),
-		cmocka_unit_test_setup_teardown(test_valid_to, count, compare),
-		cmocka_unit_test_setup_teardown(test_openssl_12_rsa, count, compare),
+		cmocka_unit_test_setup_teardown(test_verdicts, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_pin, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_versions, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_ends, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_refused_while_writing, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_not_tls, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_server_faults, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_client_faults, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_context_outlives, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_resumption, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_resumption_keeps_the_rules, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_resumption_that_fails, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_mutual, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_valid_to, descriptors_counted, descriptors_closed),
+		cmocka_unit_test_setup_teardown(test_openssl_12_rsa, descriptors_counted, descriptors_closed),
 	};
 
 	return cmocka_run_group_tests_name("net_tls", tests, start, remove_certificates);
