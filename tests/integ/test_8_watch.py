@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import threading
@@ -262,7 +263,7 @@ def test_reload_by_signal_and_certificate(gate, own, certs):
 
 
 @pytest.mark.parametrize("broken", ["ini", "accounts", "certificate", "key"])
-def test_reload_of_a_broken_file_keeps_the_old(gate, own, broken):
+def test_reload_of_a_broken_file_keeps_the_old(gate, sink, own, broken):
     """R20: all or nothing, and logged."""
     path = {"ini": gate.path, "accounts": gate.accounts, "certificate": own / "c.pem", "key": own / "c.key"}[broken]
     if broken == "ini":
