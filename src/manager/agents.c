@@ -406,7 +406,7 @@ static void turn(struct session *s)
 
 static void want(struct watch *w)
 {
-	const struct session *s = (const struct session *)w;
+	struct session *s = (struct session *)w;
 
 	w->fd = s->stream.fd;
 	w->events = stream_events(&s->stream, true);

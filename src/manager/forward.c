@@ -452,7 +452,7 @@ static int64_t next_look(const struct forward *f)
 
 static void want(struct watch *w)
 {
-	const struct forward *f = (const struct forward *)w;
+	struct forward *f = (struct forward *)w;
 	int64_t keep = place_deadline(f->place);
 
 	w->fd = is_connected(f) ? f->stream.fd : -1;

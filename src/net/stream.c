@@ -88,10 +88,11 @@ static bool has_room(const struct stream *s)
 	return block != NULL;
 }
 
-short stream_events(const struct stream *s, bool input)
+short stream_events(struct stream *s, bool input)
 {
 	short events;
 
+	s->blocked = false;
 	if (s->fd < 0 || s->state == STREAM_FAILED)
 		return 0;
 	if (s->state == STREAM_HANDSHAKE)
@@ -215,11 +216,8 @@ size_t stream_read(struct stream *s)
 static void write_plain(struct stream *s)
 {
 	struct slice rest = buffer_bytes(&s->out);
-	ssize_t n;
+	ssize_t n = send(s->fd, rest.at, rest.len, MSG_NOSIGNAL);
 
-	if (rest.len == 0)
-		return;
-	n = send(s->fd, rest.at, rest.len, MSG_NOSIGNAL);
 	if (n >= 0)
 		buffer_take(&s->out, (size_t)n);
 	else if (!is_transient(errno))
@@ -248,17 +246,27 @@ static void write_tls(struct stream *s)
 	take_result(s, n, TLS_WANT_WRITE);
 }
 
+/* Once more in the same turn could find room that has just come; the owner, who has seen that there was none, would not go on. */
+static void write_output(struct stream *s)
+{
+	if (s->blocked)
+		return;
+	if (s->tls)
+		write_tls(s);
+	else
+		write_plain(s);
+	s->blocked = stream_has_output(s);
+}
+
 void stream_write(struct stream *s)
 {
 	if (s->fd < 0 || s->state == STREAM_FAILED)
 		return;
 	if (s->state == STREAM_HANDSHAKE)
 		carry_on_handshake(s);
-	else if (!s->tls)
-		write_plain(s);
 	else if (stream_has_output(s))
-		write_tls(s);
-	else if (s->tls_events & POLLOUT)
+		write_output(s);
+	else if (s->tls && (s->tls_events & POLLOUT))
 		/* A read that had to send first (tickets, alerts): writing nothing sends that. */
 		take_result(s, tls_write(s->tls, "", 0), 0);
 }

@@ -24,6 +24,7 @@ struct stream {
 	struct pool *pool;
 	struct tls *tls;
 	struct buffer in, out;		/* at NULL while no block is borrowed */
+	bool blocked;			/* the socket took no more; poll is to be asked first */
 	size_t submitted;		/* octets at the head of out that TLS was given and must be given again, 0: none */
 };
 
@@ -41,9 +42,10 @@ bool stream_start_tls(struct stream *s, struct tls_context *c, const char *name)
 /*
  * Poll bits for the state it is in. `input`: the owner wants to read more now (back-pressure: false while a reply is
  * due). Bits are 0 when it waits for nothing. Output that is buffered always asks for POLLOUT. No input is asked for while the
- * pool has no block: one comes back only within a turn, so the next turn sees it.
+ * pool has no block: one comes back only within a turn, so the next turn sees it. To be asked right before poll: from here on
+ * stream_write writes again.
  */
-short stream_events(const struct stream *s, bool input);
+short stream_events(struct stream *s, bool input);
 /* Input can be had without poll (decrypted octets): the owner should call stream_read at once. */
 bool stream_ready(const struct stream *s);
 
@@ -52,7 +54,10 @@ bool stream_ready(const struct stream *s);
  * before writing: what a peer said before it hung up is worth having.
  */
 size_t stream_read(struct stream *s);
-/* On POLLOUT: carries on the handshake, else writes what is buffered, as far as the socket takes it. */
+/*
+ * On POLLOUT: carries on the handshake, else writes what is buffered, as far as the socket takes it. What it did not take stays until
+ * poll has been asked, however often this is called: who stops for want of room and sees output left may rely on POLLOUT to go on.
+ */
 void stream_write(struct stream *s);
 
 /* Nothing more will be written: close_notify and shutdown(2) of our direction, once output is out. Reading goes on. */

@@ -111,6 +111,34 @@ static void test_plain(void **state)
 	assert_string_equal(stream_error(&a), "");
 }
 
+/*
+ * An owner who was told that there was no room waits for POLLOUT. Had a further write in the same turn, into room that has just come, taken
+ * the rest, nothing would wake it up.
+ */
+static void test_blocked(void **state)
+{
+	char big[CHUNK_SIZE];
+	size_t left;
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	do {
+		assert_true(buffer_put(stream_output(&a), slice_bytes(big, sizeof(big) - buffer_length(&a.out))));
+		stream_write(&a);
+		stream_events(&a, false);
+	} while (!stream_has_output(&a));
+	stream_write(&a);
+	left = buffer_length(&a.out);
+	while (recv(b.fd, big, sizeof(big), MSG_DONTWAIT) > 0) {
+	}
+	stream_write(&a);
+	assert_int_equal(buffer_length(&a.out), left);
+	assert_int_equal(stream_events(&a, false), POLLOUT);
+	wait_for(a.fd, POLLOUT);
+	stream_write(&a);
+	assert_true(buffer_length(&a.out) < left);
+}
+
 static void test_back_pressure(void **state)
 {
 	char big[CHUNK_SIZE];
@@ -462,6 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_plain, start, stop),
+		cmocka_unit_test_setup_teardown(test_blocked, start, stop),
 		cmocka_unit_test_setup_teardown(test_back_pressure, start, stop),
 		cmocka_unit_test_setup_teardown(test_empty_pool, start, stop),
 		cmocka_unit_test_setup_teardown(test_end_and_half_close, start, stop),
