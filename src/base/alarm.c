@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define DAY_MS	INT64_C(86400000)
 
 static const char *const names[ALARM_KINDS] = {
@@ -106,7 +108,7 @@ static void end(struct alarm *a, int64_t now)
 	open_count--;
 	record_start(&r, "alarm-over");
 	record_word(&r, "kind", names[a->kind]);
-	record_number(&r, "for", (now - a->since) / 1000);
+	record_number(&r, "for", clock_seconds(now - a->since));
 	record_text(&r, "cause", slice_of(a->cause));
 	log_record(SEVERITY_NOTICE, &r);
 }

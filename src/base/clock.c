@@ -19,6 +19,24 @@ int64_t clock_wall(void)
 	return t.tv_sec;
 }
 
+/* Without a sign: else 32-bit machines carry the compiler's division of 64 bits with one as well, and the remainders of both. */
+static int64_t whole(int64_t value, unsigned unit)
+{
+	uint64_t size = (value < 0 ? -(uint64_t)value : (uint64_t)value) / unit;
+
+	return value < 0 ? -(int64_t)size : (int64_t)size;
+}
+
+int64_t clock_seconds(int64_t ms)
+{
+	return whole(ms, 1000);
+}
+
+int64_t clock_days(int64_t seconds)
+{
+	return whole(seconds, 86400);
+}
+
 int clock_zone(int64_t wall)
 {
 	time_t t = (time_t)wall;

@@ -26,6 +26,10 @@ static inline bool clock_is_sane(int64_t wall)
 {
 	return wall >= CLOCK_FLOOR && wall < CLOCK_FLOOR + CLOCK_SPAN;
 }
+/* Whole seconds of so many ms; the rest is dropped. */
+int64_t clock_seconds(int64_t ms);
+/* Whole days of so many seconds. */
+int64_t clock_days(int64_t seconds);
 /* Offset of local time from UTC at `wall`, in minutes east. */
 int clock_zone(int64_t wall);
 #define CLOCK_DATE_SIZE	16

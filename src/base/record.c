@@ -138,9 +138,10 @@ void record_reason(struct record *r, const char *key, struct slice value)
 void record_seconds(struct record *r, const char *key, int64_t ms)
 {
 	uint64_t size = ms < 0 ? -(uint64_t)ms : (uint64_t)ms;
+	uint64_t seconds = size / 1000;
 	char text[32];
 
-	snprintf(text, sizeof(text), "%s%" PRIu64 ".%03u", ms < 0 ? "-" : "", size / 1000,
-		 (unsigned)(size % 1000));
+	snprintf(text, sizeof(text), "%s%" PRIu64 ".%03u", ms < 0 ? "-" : "", seconds,
+		 (unsigned)(size - seconds * 1000));
 	add_field(r, key, slice_of(text));
 }

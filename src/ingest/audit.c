@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/alarm.h"
+#include "base/clock.h"
 #include "base/trail.h"
 #include "ingest/evidence.h"
 #include "trust/accounts.h"
@@ -94,7 +95,7 @@ static void audit_ban(const struct session *s, enum lockout_scope scope)
 
 	record_start(&r, "ban");
 	record_word(&r, "scope", lockout_scope_name(scope));
-	record_number(&r, "for", s->settings->lockout.time / 1000);
+	record_number(&r, "for", clock_seconds(s->settings->lockout.time));
 	ip_text(&s->client, ip, sizeof(ip));
 	record_word(&r, "ip", ip);
 	log_record(SEVERITY_NOTICE, &r);
@@ -107,7 +108,7 @@ void audit_lockout(const struct session *s, enum lockout_scope scope)
 
 	record_start(&r, "lockout");
 	record_word(&r, "scope", lockout_scope_name(scope));
-	record_number(&r, "for", s->settings->lockout.time / 1000);
+	record_number(&r, "for", clock_seconds(s->settings->lockout.time));
 	record_word(&r, "alarm", "lockout");
 	record_who(&r, s);
 	record_text(&r, "login", slice_of(s->login));

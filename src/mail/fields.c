@@ -23,31 +23,31 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most)
  * Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap
  * day is their last; 719468 days lie between 0000-03-01 and 1970-01-01.
  */
-static struct civil civil_of(int64_t days)
+static struct civil civil_of(int days)
 {
-	int64_t d = days + 719468;
-	int64_t era = d / 146097, of_era = d % 146097;		/* 400 years */
-	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-	int64_t month = (5 * of_year + 2) / 153;		/* 0 is March */
+	int d = days + 719468;
+	int era = d / 146097, of_era = d % 146097;		/* 400 years */
+	int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int of_year = of_era - (365 * year + year / 4 - year / 100);
+	int month = (5 * of_year + 2) / 153;		/* 0 is March */
 	struct civil c;
 
-	c.day = (int)(of_year - (153 * month + 2) / 5 + 1);
-	c.month = (int)((month + 2) % 12);
-	c.year = (int)(era * 400 + year + (month >= 10));
+	c.day = of_year - (153 * month + 2) / 5 + 1;
+	c.month = (month + 2) % 12;
+	c.year = era * 400 + year + (month >= 10);
 	return c;
 }
 
-static int64_t local_of(int64_t wall, int east)
+static uint64_t local_of(int64_t wall, int east)
 {
-	return clamp(clamp(wall, 0, WALL_MAX) + east * 60, 0, WALL_MAX);
+	return (uint64_t)clamp(clamp(wall, 0, WALL_MAX) + east * 60, 0, WALL_MAX);
 }
 
 bool fields_day(struct buffer *out, int64_t wall, int zone)
 {
-	int64_t local = local_of(wall, (int)clamp(zone, -ZONE_MAX, ZONE_MAX));
-	struct civil c = civil_of(local / DAY);
-	int of_day = (int)(local % DAY);
+	uint64_t local = local_of(wall, (int)clamp(zone, -ZONE_MAX, ZONE_MAX));
+	int day = (int)(local / DAY), of_day = (int)(local - (uint64_t)day * DAY);
+	struct civil c = civil_of(day);
 
 	return buffer_putf(out, "%04d-%02d-%02d %02d:%02d", c.year, c.month + 1, c.day, of_day / 3600, of_day / 60 % 60);
 }
@@ -59,11 +59,11 @@ bool fields_date(struct buffer *out, int64_t wall, int zone)
 		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
 	};
 	int east = (int)clamp(zone, -ZONE_MAX, ZONE_MAX), offset = east < 0 ? -east : east;
-	int64_t local = local_of(wall, east);
-	int of_day = (int)(local % DAY);
-	struct civil c = civil_of(local / DAY);
+	uint64_t local = local_of(wall, east);
+	int day = (int)(local / DAY), of_day = (int)(local - (uint64_t)day * DAY);
+	struct civil c = civil_of(day);
 
-	return buffer_putf(out, "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d", days[local / DAY % 7],
+	return buffer_putf(out, "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d", days[day % 7],
 			   c.day, months[c.month], c.year, of_day / 3600, of_day / 60 % 60,
 			   of_day % 60, east < 0 ? '-' : '+', offset / 60, offset % 60);
 }

@@ -27,7 +27,7 @@ int64_t alarm_days(int64_t now, int64_t until)
 {
 	int64_t left = until - now;
 
-	return left >= 0 ? left / DAY : -((-left + DAY - 1) / DAY);
+	return clock_days(left >= 0 ? left : left - DAY + 1);
 }
 
 bool alarm_is_due(int64_t now, int64_t until)
@@ -138,7 +138,7 @@ static const struct spool_entry *find_late(const struct alarms *a, int64_t limit
 
 static void look_at_queue(const struct alarms *a)
 {
-	int64_t limit = (*a->config)->alarm_age / 1000, now = loop_now(a->house->loop), age;
+	int64_t limit = clock_seconds((*a->config)->alarm_age), now = loop_now(a->house->loop), age;
 	char reply[FAULT_MAX], words[ALARM_WORDS_MAX + 1], id[SPOOL_ID_TEXT];
 	const struct spool_entry *e = limit ? find_late(a, limit, reply) : NULL;
 	struct record r;
@@ -155,7 +155,7 @@ static void look_at_queue(const struct alarms *a)
 	record_number(&r, "age", age);
 	record_number(&r, "queue", (int64_t)spool_count(a->house->spool));
 	record_reason(&r, "error", slice_of(reply));
-	snprintf(words, sizeof(words), "%zu mails wait, %s for %" PRId64 " min: %.160s", spool_count(a->house->spool), id, age / 60, reply);
+	snprintf(words, sizeof(words), "%zu mails wait, %s for %" PRIu64 " min: %.160s", spool_count(a->house->spool), id, (uint64_t)age / 60, reply);
 	if (alarm_raise(ALARM_QUEUE, SLICE_OF(""), slice_of(words), now) == SEVERITY_ERR)
 		log_record(SEVERITY_ERR, &r);
 }

@@ -9,6 +9,7 @@
 #include "manager/alarms.h"
 #include "manager/commands.h"
 #include "manager/config.h"
+#include "manager/setting.h"
 #include "mail/report.h"
 #include "net/listener.h"
 #include "smtp/server.h"
@@ -55,14 +56,10 @@ static void print_size(const char *before, uint64_t octets)
 
 static void print_time(const char *before, int64_t ms)
 {
-	static const struct { int64_t ms; char letter; } units[] = {
-		{ 86400000, 'd' }, { 3600000, 'h' }, { 60000, 'm' }, { 1000, 's' }
-	};
-	size_t i = 0;
+	char text[24];
 
-	while (i < 3 && ms % units[i].ms != 0)
-		i++;
-	printf("%s%" PRId64 "%c", before, ms / units[i].ms, units[i].letter);
+	setting_time(ms, text, sizeof(text));
+	printf("%s%s", before, text);
 }
 
 static void print_networks(const struct network_list *l)
@@ -199,7 +196,7 @@ static void print_pop(const struct relay_pop *o)
 	if (o->use != POP_AGENT)
 		return;
 	printf(", after a POP login as %s at %s port %u, %s", o->user, o->host, (unsigned)o->port, tls_words[o->tls]);
-	print_time(", again after ", o->window / 5 * 4 / 1000 * 1000);
+	print_time(", again after ", clock_seconds(route_pop_open(o)) * 1000);
 }
 
 static void print_route(const struct relay_route *r)

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "manager/setting.h"
 
 /* Octets of a value shown in a listing. */
 #define SHOWN_MAX	400
@@ -84,7 +85,7 @@ static int64_t seconds_until(const struct control_house *h, const struct spool_e
 {
 	int64_t ms = e->taken ? 0 : e->next_attempt - loop_now(h->loop);
 
-	return ms > 0 ? (ms + 999) / 1000 : 0;
+	return ms > 0 ? clock_seconds(ms + 999) : 0;
 }
 
 static int64_t age_of(const struct spool_entry *e)
@@ -184,18 +185,6 @@ void listing_queue_entry(const struct control_house *h, const struct spool_entry
 	unload(&l);
 }
 
-static void put_duration(struct buffer *out, int64_t ms)
-{
-	static const struct { int64_t ms; char letter; } units[] = {
-		{ 86400000, 'd' }, { 3600000, 'h' }, { 60000, 'm' }, { 1000, 's' }
-	};
-	size_t i = 0;
-
-	while (i < 3 && ms % units[i].ms != 0)
-		i++;
-	buffer_putf(out, "%" PRId64 "%c", ms / units[i].ms, units[i].letter);
-}
-
 /* When it is tried, how long is waited after each further failure, and when it is given up. */
 static void put_schedule(const struct control_house *h, const struct spool_entry *e, const struct spool_message *m,
 			 struct buffer *out)
@@ -212,10 +201,10 @@ static void put_schedule(const struct control_house *h, const struct spool_entry
 		buffer_put_text(out, "  being sent");
 	first = e->attempts < s->retry_count ? e->attempts : s->retry_count - 1;
 	for (uint32_t i = first; i < s->retry_count; i++) {
-		buffer_put_text(out, i == first ? "; after failures again in " : ", ");
-		put_duration(out, s->retry[i]);
+		setting_time(s->retry[i], when, sizeof(when));
+		buffer_putf(out, "%s%s", i == first ? "; after failures again in " : ", ", when);
 	}
-	buffer_putf(out, "\n  given up %s\n", listing_time(e->arrived + s->expire / 1000, when));
+	buffer_putf(out, "\n  given up %s\n", listing_time(e->arrived + clock_seconds(s->expire), when));
 }
 
 int listing_message(const struct control_house *h, uint64_t id, struct buffer *out)

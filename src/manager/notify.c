@@ -60,7 +60,7 @@ static const struct alarm *first_due(const struct notify *n)
 
 static void put_alarm(const struct notify *n, const struct alarm *a, unsigned languages, struct buffer *out)
 {
-	int64_t since = clock_wall() - (loop_now(n->loop) - a->since) / 1000;
+	int64_t since = clock_wall() - clock_seconds(loop_now(n->loop) - a->since);
 
 	buffer_putf(out, "\r\n%s%s%s\r\n", alarm_name((enum alarm_kind)a->kind), a->cause[0] ? ": " : "", a->cause);
 	if (languages & REPORT_JA)

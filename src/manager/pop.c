@@ -70,7 +70,7 @@ static bool check_ways(struct draft *d, struct draft_block *b)
 	if (o->tls == TLS_USE_STARTTLS && o->login == POP3_APOP)
 		return draft_refuse(d, b, "pop_auth", "pop_auth = apop can't go with pop_tls = starttls: its timestamp comes "
 				    "before TLS, and counts for nothing then");
-	if (o->wait >= o->window / 5 * 4)
+	if (o->wait >= route_pop_open(o))
 		return draft_refuse(d, b, "pop_wait", "pop_wait must be less than 0.8 of pop_window");
 	return true;
 }

@@ -161,12 +161,20 @@ static const struct unit *take_unit(const struct unit *units, struct slice *text
 
 static void write_measure(char *out, size_t size, const struct unit *units, uint64_t value)
 {
-	while (units->letter && (value == 0 || value % units->factor != 0))
-		units++;
-	if (units->letter)
-		snprintf(out, size, "%" PRIu64 "%c", value / units->factor, units->letter);
-	else
-		snprintf(out, size, "%" PRIu64, value);
+	for (; units->letter; units++) {
+		uint64_t count = value / units->factor;
+
+		if (count == 0 || count * units->factor != value)
+			continue;
+		snprintf(out, size, "%" PRIu64 "%c", count, units->letter);
+		return;
+	}
+	snprintf(out, size, "%" PRIu64, value);
+}
+
+void setting_time(int64_t ms, char *out, size_t size)
+{
+	write_measure(out, size, time_units, (uint64_t)ms);
 }
 
 static bool refuse_range(const struct put *p, const struct unit *units)

@@ -49,17 +49,25 @@ struct setting_row {		/* the last of an array has key NULL */
 	uint16_t size;		/* of the field, or one element of it */
 	uint32_t at, count_at;	/* offsets of the field, and of how many elements it has */
 	uint16_t count_max;
-	uint64_t min, max;
-	const struct setting_word *words;
-	/* Of TEXT and of each element of LIST: NULL when it is fine, else what is wrong with it. May be NULL. */
-	const char *(*check)(struct slice text);
-	int (*lookup)(struct slice text);	/* -1: unknown */
-	const char *hint;		/* of NAME: what is said then */
+	union {			/* what the value is held against, by its kind; all zero: by nothing */
+		struct {
+			uint64_t min, max;	/* of NUMBER, SIZE, TIME, TIMES; of NETWORKS min */
+		};
+		/* Of TEXT and of each element of LIST: NULL when it is fine, else what is wrong with it. May be NULL. */
+		const char *(*check)(struct slice text);
+		const struct setting_word *words;	/* of WORD */
+		struct {
+			int (*lookup)(struct slice text);	/* of NAME; -1: unknown */
+			const char *hint;		/* what is said then */
+		};
+	};
 };
 
 /* Checks and stores. False with FILE:LINE: key = value: what. */
 bool setting_put(const struct setting_row *row, void *memory, struct slice value, const char *path, unsigned line,
 		 struct fault *f);
+/* A time as the file would say it, in the largest unit that leaves no rest: "90s", "2h". `size` of 24 is enough. */
+void setting_time(int64_t ms, char *out, size_t size);
 /* Puts all defaults of a table. */
 bool setting_defaults(const struct setting_row *rows, void *memory, struct fault *f);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 static const struct {
@@ -74,7 +75,7 @@ static void tell(struct stats *s)
 	struct record r;
 
 	record_start(&r, "stats");
-	record_number(&r, "for", (loop_now(s->loop) - s->began) / 1000);
+	record_number(&r, "for", clock_seconds(loop_now(s->loop) - s->began));
 	for (size_t i = 0; i < TALLY_COUNTERS; i++)
 		record_number(&r, rows[i].name, (int64_t)(s->tally.seen[i] - s->told[i]));
 	spool_usage(s->spool, &used, &budget);

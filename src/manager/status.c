@@ -43,7 +43,7 @@ static uint64_t oldest(const struct control_house *h)
 static struct gauges look(const struct control_house *h)
 {
 	struct gauges g = {
-		.uptime = (uint64_t)(loop_now(h->loop) - h->started_at) / 1000,
+		.uptime = (uint64_t)clock_seconds(loop_now(h->loop) - h->started_at),
 		.sessions = ingest_counters(h->ingest)->open_sessions, .max_sessions = h->max_sessions,
 		.queue = spool_count(h->spool), .oldest = oldest(h),
 		.disk = disk_free(h->spool_path), .lost = log_lost(),
@@ -116,7 +116,7 @@ static void text_certificate(const struct control_house *h, struct buffer *out)
 /* Wall, seconds. */
 static int64_t since(const struct control_house *h, const struct alarm *a)
 {
-	return clock_wall() - (loop_now(h->loop) - a->since) / 1000;
+	return clock_wall() - clock_seconds(loop_now(h->loop) - a->since);
 }
 
 static void text_alarms(const struct control_house *h, struct buffer *out)
@@ -141,11 +141,11 @@ static void text_route(const struct relay_status *s, struct buffer *out)
 	if (s->by_pop && s->pop_age < 0)
 		buffer_put_text(out, ", no POP login yet");
 	else if (s->by_pop)
-		buffer_putf(out, ", POP login %" PRId64 " s ago", s->pop_age / 1000);
+		buffer_putf(out, ", POP login %" PRId64 " s ago", clock_seconds(s->pop_age));
 	if (s->wait == WAIT_RATE)
 		buffer_put_text(out, ", waits for the rate");
 	if (s->down_for)
-		buffer_putf(out, ", tried again in %" PRId64 " s", (s->down_for + 999) / 1000);
+		buffer_putf(out, ", tried again in %" PRId64 " s", clock_seconds(s->down_for + 999));
 	if (s->last_error[0]) {
 		buffer_put_text(out, "\n  ");
 		listing_tame(out, slice_of(s->last_error));
@@ -249,10 +249,10 @@ static void json_route(const struct relay_status *s, bool first, struct buffer *
 	json_text(out, slice_of(s->host));
 	buffer_putf(out, ",\"connections\":%u,\"last_success\":%" PRId64 ",\"last_failure\":%" PRId64 ",\"down_for\":%" PRId64
 		    ",\"rate\":%u,\"waits_for\":\"%s\",\"last_error\":", s->connections, s->last_success, s->last_failure,
-		    (s->down_for + 999) / 1000, s->rate, relay_wait_name(s->wait));
+		    clock_seconds(s->down_for + 999), s->rate, relay_wait_name(s->wait));
 	json_text(out, slice_first(slice_of(s->last_error), ERROR_SHOWN));
 	if (s->by_pop)
-		buffer_putf(out, ",\"pop_login_age\":%" PRId64, s->pop_age < 0 ? -1 : s->pop_age / 1000);
+		buffer_putf(out, ",\"pop_login_age\":%" PRId64, s->pop_age < 0 ? -1 : clock_seconds(s->pop_age));
 	buffer_put_text(out, "}");
 }
 
@@ -357,7 +357,7 @@ static int64_t route_failure(const struct relay_status *s)
 /* Negative: nothing is said of this one. */
 static int64_t route_pop(const struct relay_status *s)
 {
-	return s->by_pop && s->pop_age >= 0 ? s->pop_age / 1000 : -1;
+	return s->by_pop && s->pop_age >= 0 ? clock_seconds(s->pop_age) : -1;
 }
 
 static const struct {

@@ -13,7 +13,7 @@
 
 /* All zero at the start. */
 struct tally {
-	int64_t minute;					/* the one that has begun; monotonic */
+	uint32_t minute;				/* the one that has begun; monotonic */
 	uint64_t seen[TALLY_COUNTERS];			/* totals at the last look */
 	uint64_t sums[TALLY_MINUTES + 1][TALLY_COUNTERS];	/* minute modulo the rows */
 };

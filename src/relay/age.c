@@ -29,7 +29,7 @@ static void step(struct relay *r, int64_t wall, int64_t jump)
 
 void age_watch(struct relay *r)
 {
-	int64_t wall = clock_wall(), offset = wall - relay_now(r) / 1000, jump = offset - r->clock_offset;
+	int64_t wall = clock_wall(), offset = wall - clock_seconds(relay_now(r)), jump = offset - r->clock_offset;
 
 	if (!r->clock_offset)
 		r->clock_since = relay_now(r);
@@ -48,7 +48,7 @@ int64_t age_of(const struct relay *r, int64_t arrived)
 		age -= r->clock_step;
 	/* Of a wrong clock's time: as old as what we know of the time, at least, so that it doesn't stay for ever. */
 	else if (!is_possible(arrived) || age < -CLOCK_STEP_S)
-		age = (relay_now(r) - r->clock_since) / 1000;
+		age = clock_seconds(relay_now(r) - r->clock_since);
 	return age > 0 ? age : 0;
 }
 

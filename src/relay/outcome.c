@@ -130,7 +130,7 @@ void outcome_record(struct relay *r, struct attempt *a)
 		states[i] = state_on_disk(&a->recipients[i]);
 	if (states)
 		result = spool_outcome(r->house.spool, a->id, slice_bytes(states, a->count),
-				       clock_wall() + (at - relay_now(r)) / 1000, at, buffer_bytes(&last));
+				       clock_wall() + clock_seconds(at - relay_now(r)), at, buffer_bytes(&last));
 	if (!result)
 		put_outcomes(a);
 	if (result) {

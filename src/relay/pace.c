@@ -1,6 +1,8 @@
 #include "relay/pace.h"
 
-#define MINUTE_US	INT64_C(60000000)
+#include "base/clock.h"
+
+#define MINUTE_US	60000000U
 #define BURST_EVERY	20	/* one token more for each so many messages a minute */
 #define BURST_MAX	10
 
@@ -14,14 +16,14 @@ unsigned pace_burst(unsigned rate)
 /* A full bucket and what flows in during the rest of a minute are `rate` together, and no more. Rounded up: never faster. */
 static int64_t interval_us(unsigned rate)
 {
-	int64_t per_minute = (int64_t)rate - pace_burst(rate) + 1;
+	unsigned per_minute = rate - pace_burst(rate) + 1;
 
 	return (MINUTE_US + per_minute - 1) / per_minute;
 }
 
 static int64_t ms_of(int64_t us)
 {
-	return us > 0 ? (us + 999) / 1000 : us / 1000;
+	return clock_seconds(us > 0 ? us + 999 : us);
 }
 
 int64_t pace_interval(unsigned rate)

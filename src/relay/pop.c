@@ -530,7 +530,7 @@ void pop_release(struct pop *p)
 
 bool pop_is_open(const struct pop *p)
 {
-	return p->stage == POP_RESTING && p->number && !p->shut && now(p) - p->logged_in < pop_of(p)->window / 5 * 4;
+	return p->stage == POP_RESTING && p->number && !p->shut && now(p) - p->logged_in < route_pop_open(pop_of(p));
 }
 
 void pop_ask(struct pop *p, struct pop_waiter *w)

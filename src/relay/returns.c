@@ -151,7 +151,7 @@ static int write_report(struct attempt *a, const struct relay_settings *s, struc
 	};
 
 	if (a->notice)
-		r.until = r.arrived + s->expire / 1000;
+		r.until = r.arrived + clock_seconds(s->expire);
 	spool_id_text(w->writer->id, id);
 	r.id = slice_of(id);
 	r.zone = clock_zone(r.wall);

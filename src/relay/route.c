@@ -130,3 +130,8 @@ struct slice route_password(const struct relay_route *r, int login)
 		return wallet_password(r->wallet, login - 1);
 	return slice_of(login > LOGIN_STORED ? r->logins[login - 1].password : r->password);
 }
+
+int64_t route_pop_open(const struct relay_pop *o)
+{
+	return (int64_t)((uint64_t)o->window / 5 * 4);
+}

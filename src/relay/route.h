@@ -29,6 +29,9 @@ struct relay_pop {
 	int64_t wait;			/* ms: from the login until the door is open */
 };
 
+/* ms from a login until the next: while the door is surely open. */
+int64_t route_pop_open(const struct relay_pop *o);
+
 struct relay_login {			/* a line of credentials_file */
 	char account[ADDRESS_MAX + 1];	/* as the spool keeps it: an account's address, NAME of a device or peer */
 	unsigned line;

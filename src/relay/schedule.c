@@ -449,9 +449,9 @@ const struct spool_entry *schedule_take(struct relay *r, uint64_t id)
 /* Its age has passed [return] delay_notice since the last sweep. (The first one after a start looks at all that are late.) */
 static bool is_newly_late(const struct relay *r, int64_t arrived)
 {
-	int64_t late = r->settings->delay_notice / 1000, age = age_of(r, arrived);
+	int64_t late = clock_seconds(r->settings->delay_notice), age = age_of(r, arrived);
 
-	return late && age >= late && (!r->sweep_before || age - (relay_now(r) - r->sweep_before) / 1000 <= late);
+	return late && age >= late && (!r->sweep_before || age - clock_seconds(relay_now(r) - r->sweep_before) <= late);
 }
 
 /* True when the message had to be read. */

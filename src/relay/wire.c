@@ -169,7 +169,7 @@ bool wire_shake(struct wire *w)
 
 static void tell_secured(struct wire *w)
 {
-	int64_t days = (w->shown.valid_to - clock_wall()) / DAY;
+	int64_t days = clock_days(w->shown.valid_to - clock_wall());
 	const char *change = "";
 
 	if (w->brief)

@@ -78,9 +78,24 @@ static void dates(void **unused)
 		assert_string_equal(clock_date(rows[i].wall, out), rows[i].date);
 }
 
+/* Cut towards zero, as C's own division does, of anything that a clock may say. */
+static void wholes(void **unused)
+{
+	static const int64_t values[] = {
+		0, 1, 999, 1000, 1999, 86399, 86400, 172799, -1, -999, -1000, -86400, -86401, INT64_C(1793491200123), INT64_MAX, INT64_MIN
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		assert_int_equal(clock_seconds(values[i]), values[i] / 1000);
+		assert_int_equal(clock_days(values[i]), values[i] / 86400);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(zone), cmocka_unit_test(clocks), cmocka_unit_test(sane), cmocka_unit_test(dates) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(zone), cmocka_unit_test(clocks), cmocka_unit_test(sane), cmocka_unit_test(dates),
+		cmocka_unit_test(wholes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
