@@ -76,9 +76,11 @@ def give_tokens(context):
         def do_POST(self):
             asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
             good = "grant_type=client_credentials" in asked and asked.endswith("client_secret=secret-of-the-application")
+            answer = b'{"token_type":"Bearer","expires_in":3599,"access_token":"eyJ0"}'
             self.send_response(200 if good else 400)
+            self.send_header("Content-Length", str(len(answer)))  # else its end is that of TLS, which this server doesn't tell
             self.end_headers()
-            self.wfile.write(b'{"token_type":"Bearer","expires_in":3599,"access_token":"eyJ0"}')
+            self.wfile.write(answer)
 
         def log_message(self, *_):
             pass
