@@ -135,10 +135,14 @@ class Machine:
         order = self.modules()
         for path in order:
             archive.add(f"modules/{path.name.removesuffix('.xz')}", content(path), 0o644)
-        archive.add("modules/order", "".join(path.name.removesuffix(".xz") + "\n" for path in order).encode(), 0o644)
+        archive.add("modules/order", "".join(f"{name} {self.options(name.removesuffix('.ko'))}\n" for name in
+                                             (path.name.removesuffix(".xz") for path in order)).encode(), 0o644)
         for name, data in files.items():
             archive.add(name, data if isinstance(data, bytes) else data.encode(), 0o600)
         (self.dir / "initramfs").write_bytes(archive.end())
+
+    def options(self, _module):
+        return ""
 
     def modules(self):
         """What the guest needs of those that aren't part of the kernel, each after those that it needs itself."""

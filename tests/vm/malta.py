@@ -1,6 +1,6 @@
 """
 A small router: MIPS little endian with 64 MiB, Debian's kernel for the Malta board, busybox and Sekimori in an initramfs, the
-spool on ext4. All of it comes from Debian's archive, with a package state of its own: this machine's isn't touched.
+spool on ext4, or in flash. All of it comes from Debian's archive, with a package state of its own: this machine's isn't touched.
 """
 
 import os
@@ -65,13 +65,15 @@ class Malta(machine.Machine):
             found["lib/ld-musl-mipsel.so.1"] = libraries / "root/lib/mipsel-linux-musl/libc.so"
         return found
 
+    def storage(self, blocks):
+        return ["-m", str(MEMORY), "-M", "malta", "-blockdev", blocks, "-device", "virtio-blk-pci,drive=d,write-cache=on"]
+
     def arguments(self, blocks):
         clock = ["-rtc", f"base={self.clock}"] if self.clock else []
-        return [*clock, "-M", "malta", "-cpu", "24Kc", "-m", str(MEMORY), "-nodefaults", "-no-user-config", "-display", "none",
+        return [*clock, *self.storage(blocks), "-cpu", "24Kc", "-nodefaults", "-no-user-config", "-display", "none",
                 "-serial", "stdio", "-serial", f"unix:{self.shell_path},server=on,wait=off", "-no-reboot",
                 "-kernel", str(self.kernel), "-initrd", str(self.dir / "initramfs"),
                 "-append", f"console=ttyS0 quiet panic=-1 {self.words}",
-                "-blockdev", blocks, "-device", "virtio-blk-pci,drive=d,write-cache=on",
                 "-netdev", f"user,id=n,restrict=off,hostfwd=tcp:127.0.0.1:{self.port}-:587",
                 "-device", "virtio-net-pci,netdev=n,romfile="]
 
@@ -91,3 +93,40 @@ class Malta(machine.Machine):
                 heard += some
         text = heard.decode(errors="backslashreplace").replace("\r", "")
         return text[text.index(begin) + len(begin):text.index(end)].strip("\n")
+
+
+class Flash(Malta):
+    """
+    The same router with NOR flash in place of a disk: jffs2 on it. The flash is memory that the kernel doesn't take for its
+    own, kept in a file of the host, and so survives a cut, at any octet of what was being written. A second one, in
+    memory and for UBI, lives as long as the machine.
+    """
+
+    MODULES = ("virtio_pci", "virtio_net", "phram", "jffs2", "mtdram", "zstd", "lzo", "deflate", "ubi", "ubifs")
+    FLASH, ERASE = 16, 64  # MiB; KiB
+    VOLATILE = 24  # MiB, of the kernel's own; behind the flash, for qemu puts the initramfs at the end of memory
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.words = f"flash mem={MEMORY}M@0 mem={self.VOLATILE}M@{MEMORY + self.FLASH}M"
+        self.memory = self.dir / "memory"
+        with open(self.memory, "wb") as f:
+            f.seek(MEMORY << 20)
+            f.write(b"\xff" * (self.FLASH << 20))
+            f.truncate((MEMORY + self.FLASH + self.VOLATILE) << 20)
+
+    def options(self, module):
+        return {"phram": f"phram=flash,{MEMORY}Mi,{self.FLASH}Mi,{self.ERASE}ki",
+                "mtdram": f"total_size={self.VOLATILE << 10} erase_size={self.ERASE}"}.get(module, "")
+
+    def storage(self, blocks):
+        size = MEMORY + self.FLASH + self.VOLATILE
+        return ["-m", str(size), "-M", "malta,memory-backend=ram", "-object",
+                f"memory-backend-file,id=ram,size={size}M,mem-path={self.memory},share=on"]
+
+    def cut(self, seed):
+        self.kill()
+        return "what was written is in the flash"
+
+    def power_on(self):
+        self.start()
