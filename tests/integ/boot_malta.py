@@ -30,12 +30,16 @@ CACHE = os.environ.get("CROSS_CACHE", "/var/tmp/sekimori-cross")
 
 
 @pytest.fixture
-def guest(gate):
+def guest(gate, request):
     gate.set("server", accounts="/etc/accounts", spool="/disk/spool", control="/run/sekimori.sock", user="sekimori")
     gate.set("listen submission", address="0.0.0.0:587", plaintext_auth="10.0.2.0/24")
     gate.set("listen smtps", address="0.0.0.0:465").set("limits", sessions_per_client=200)
     gate.set("tls", certificate="/etc/server.pem", key="/etc/server.key")
-    gate.set("relay", host="10.0.2.2").set("manager", audit="/disk/log/audit.log").write()
+    gate.set("relay", host="10.0.2.2").set("manager", audit="/disk/log/audit.log")
+    kind = getattr(request, "param", malta.Malta)
+    if kind is malta.Flash:
+        gate.set("server", spool_size="8M", max_message_size="1M").set("manager", audit=None)
+    gate.write()
     files = {"etc/sekimori.ini": gate.path.read_bytes(), "etc/accounts": gate.accounts.read_bytes(),
              "etc/server.pem": (gate.certs / "server.pem").read_bytes(),
              "etc/server.key": (gate.certs / "server.key").read_bytes()}
@@ -43,14 +47,14 @@ def guest(gate):
         files["etc/ca.crt"] = CAS.read_bytes()
     try:
         binary = malta.build(TOP, os.environ.get("BOOT_BUILD", gate.dir / "build"), CACHE)
-        guest = malta.Malta(gate.dir, CACHE, binary, files, gate.port)
+        guest = kind(gate.dir, CACHE, binary, files, gate.port)
     except machine.Missing as missing:
         pytest.skip(f"no router: {missing}")
     yield guest
     if guest.process:
         guest.kill()
-    for path in (guest.disk, guest.writes, guest.dir / "before.img", guest.dir / "initramfs"):
-        path.unlink(missing_ok=True)
+    for name in ("disk.img", "writes.log", "before.img", "memory", "initramfs"):
+        (guest.dir / name).unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -67,6 +71,7 @@ def boot(gate, guest, lives):
     house.wait_for(lambda: f"the gate, life {lives}; console:\n{guest.log()[-3000:]}",
                    lambda: guest.log().count(" serves, ") >= lives or guest.process.poll() is not None, BOOT)
     assert guest.process.poll() is None, guest.log()[-3000:]
+    assert "guest: no disk" not in guest.log()
     return time.monotonic() - began
 
 
@@ -102,7 +107,6 @@ def test_boot(gate, guest, closing, says):
     gate.log = guest.log
     guest.clock, guest.words = "1970-01-02T00:00:00", "touched-only"
     says(f"{guest.binary_size} octets; serves {boot(gate, guest, 1):.1f} s after power-on, in 1970")
-    assert "guest: no disk" not in guest.log()
     assert re.search(r"clock", guest.log()), "nothing was said about the clock"
 
     # Idle
@@ -147,3 +151,64 @@ def test_boot(gate, guest, closing, says):
     says(f"two power cuts: {load.check()}")
     resident, share, _ = memory(guest)
     says(f"as the kernel shows it, with neighbours of what was used: {share} KiB, the daemon alone {resident} resident")
+
+
+# Flash
+
+def some_mail(load, guest, draw):
+    before = len(load.acknowledged)
+    house.wait_for(lambda: f"mail; {len(load.acknowledged)}, console:\n{guest.log()[-3000:]}",
+                   lambda: len(load.acknowledged) >= before + 40, 60)
+    time.sleep(draw.random())
+
+
+def sound(guest):
+    """What the kernel and we would say of what is lost."""
+    log = guest.log() + guest.shell("dmesg")
+    assert not re.search(r"jffs2: (?:error|warning)|damaged data|lost:|UBIFS error", log), log[-3000:]
+
+
+def fills_up(load, gate, guest, directory, number):
+    """A full file system: no more mail, what was taken leaves, and once there is room all is as before."""
+    load.later = {number}
+    with gate.login() as talk:
+        assert load.send(talk, number, 5000).code == 250
+    gate.wait_log(r"status=deferred code=450")
+    guest.shell(f"cat /dev/urandom > {directory}/junk; sync")
+    codes = []
+    for n in range(1, 600):
+        with gate.login() as talk:
+            codes.append(load.send(talk, number + n, 20000).code)
+        if codes[-1] != 250:
+            break
+    assert codes[-1] in (451, 452), codes
+    load.later = set()
+    guest.shell("sekimori -c /etc/sekimori.ini queue retry")
+    house.wait_for(lambda: f"the mails in the queue; {gate.log()[-3000:]}", lambda: not load.missing())
+    guest.shell(f"rm {directory}/junk; sync")
+
+    def taken():
+        codes.append(0)
+        with gate.login() as talk:
+            return load.send(talk, number + len(codes), 5000).code == 250
+
+    house.wait_for(lambda: f"mail to be taken again; {gate.log()[-3000:]}", taken)
+    return sum(code == 250 for code in codes)
+
+
+@pytest.mark.parametrize("guest", [malta.Flash], indirect=True, ids=["jffs2 and ubifs"])
+def test_flash(gate, guest, closing, says):
+    seed = int(os.environ.get("SEED", time.time()))
+    print(f"SEED={seed}")
+    gate.log, draw = guest.log, random.Random(seed)
+    boot(gate, guest, 1)
+    load = closing(torture_load.Torture(gate, clients=4, seed=seed))
+    some_mail(load, guest, draw)
+    guest.cut(seed)
+    load.end_life()
+    boot(gate, guest, 2)
+    load.settle(60)
+    assert "mtd0 on /disk type jffs2" in guest.shell("mount")
+    kept = fills_up(load, gate, guest, "/disk", 2000000)
+    says(f"jffs2, a power cut, full: {kept} more mails kept on a full flash; {load.check()}")
+    sound(guest)

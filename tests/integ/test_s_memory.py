@@ -146,7 +146,7 @@ def lies_bare(gate):
 @pytest.mark.parametrize("mode", ["queue", "direct"])
 def test_memory(gate, confined, sink, tls_client, mode):
     gate.set("server", max_sessions=SESSIONS, spool_size="8M", max_message_size="6M").set("limits", command_timeout="300s")
-    gate.set("manager", audit="none").set("relay", mode=mode).start()
+    gate.set("manager", audit="none").set("relay", mode=mode, direct_wait="1s").start()
     if not lies_bare(gate):
         pytest.skip("the sanitizers' own memory would be measured")
     most = 0
