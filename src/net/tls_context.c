@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <time.h>
 
 #include <mbedtls/entropy.h>
@@ -23,16 +21,6 @@ static struct {
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context drbg;
 } rng;
-
-/* The CAs of one file, for all contexts that name it: a system's bundle takes half a megabyte. */
-struct tls_bundle {
-	struct tls_bundle *next;
-	unsigned holders;
-	struct stat file;		/* by which it is known: a file that has changed is another one */
-	mbedtls_x509_crt chain;
-};
-
-static struct tls_bundle *bundles;
 
 /* ECDHE with AEAD only; ChaCha20 first, as most boards have no AES instructions. */
 static const int suites[] = {
@@ -161,110 +149,18 @@ int tls_start(void)
 	return start_psa();
 }
 
-/* A file that could not be used, in mbedTLS' words when errno has none. */
-static bool refuse_file(struct fault *f, const char *path, const char *what, int code)
-{
-	char words[TLS_ERROR_MAX];
-
-	mbedtls_strerror(code, words, sizeof(words));
-	return fault_set(f, STATUS_CONFIG, "%s: %s: %s", path, what, words);
-}
-
-static bool check_file(const char *path, bool secret, struct stat *st, struct fault *f)
-{
-	if (stat(path, st) < 0)
-		return fault_set(f, STATUS_CONFIG, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st->st_mode))
-		return fault_set(f, STATUS_CONFIG, "%s: not a file", path);
-	if (access(path, R_OK) < 0)	/* mbedTLS has no words for it */
-		return fault_set(f, STATUS_CONFIG, "%s: %s", path, strerror(errno));
-	if (secret && (st->st_mode & S_IRWXO))
-		return fault_set(f, STATUS_CONFIG, "%s: open to everybody (mode %04o): chmod o= %s",
-				 path, (unsigned)(st->st_mode & 07777), path);
-	return true;
-}
-
 static bool load_certificates(mbedtls_x509_crt *crt, const char *path, struct fault *f)
 {
 	struct stat file;
 	int code;
 
-	if (!check_file(path, false, &file, f))
+	if (!tls_check_file(path, false, &file, f))
 		return false;
 	code = mbedtls_x509_crt_parse_file(crt, path);
 	if (code > 0)
 		return fault_set(f, STATUS_CONFIG, "%s: %d of its certificates are damaged", path,
 				 code);
-	return code == 0 || refuse_file(f, path, "no certificate in PEM", code);
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-static struct tls_bundle *find_bundle(const struct stat *file)
-{
-	for (struct tls_bundle *b = bundles; b; b = b->next)
-		if (same_file(&b->file, file))
-			return b;
-	return NULL;
-}
-
-static void release_bundle(struct tls_bundle *b)
-{
-	struct tls_bundle **link = &bundles;
-
-	if (!b || --b->holders > 0)
-		return;
-	while (*link != b)
-		link = &(*link)->next;
-	*link = b->next;
-	mbedtls_x509_crt_free(&b->chain);
-	free(b);
-}
-
-static struct tls_bundle *new_bundle(const struct stat *file)
-{
-	struct tls_bundle *b = calloc(1, sizeof(*b));
-
-	if (!b)
-		return NULL;
-	b->holders = 1;
-	b->file = *file;
-	b->next = bundles;
-	bundles = b;
-	mbedtls_x509_crt_init(&b->chain);
-	return b;
-}
-
-/* A system's bundle may hold a few that mbedTLS has no algorithm for; the others do their work. */
-static struct tls_bundle *get_bundle(const char *path, struct fault *f)
-{
-	struct tls_bundle *b;
-	struct stat file;
-	int code;
-
-	if (!check_file(path, false, &file, f))
-		return NULL;
-	b = find_bundle(&file);
-	if (b) {
-		b->holders++;
-		return b;
-	}
-	b = new_bundle(&file);
-	if (!b) {
-		fault_set(f, STATUS_TEMPORARY, "TLS: no memory");
-		return NULL;
-	}
-	code = mbedtls_x509_crt_parse_file(&b->chain, path);
-	if (code >= 0 && b->chain.raw.len > 0)
-		return b;
-	refuse_file(f, path, "no CA certificate in PEM", code < 0 ? code : 0);
-	release_bundle(b);
-	return NULL;
+	return code == 0 || tls_refuse_file(f, path, "no certificate in PEM", code);
 }
 
 static bool load_key(mbedtls_pk_context *key, const char *path, struct fault *f)
@@ -272,14 +168,14 @@ static bool load_key(mbedtls_pk_context *key, const char *path, struct fault *f)
 	struct stat file;
 	int code;
 
-	if (!check_file(path, true, &file, f))
+	if (!tls_check_file(path, true, &file, f))
 		return false;
 	code = parse_key(key, path);
 	if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
 		return fault_set(f, STATUS_CONFIG,
 				 "%s: the key is encrypted; store it without passphrase: openssl pkey -in %s -out NEW",
 				 path, path);
-	return code == 0 || refuse_file(f, path, "no private key in PEM", code);
+	return code == 0 || tls_refuse_file(f, path, "no private key in PEM", code);
 }
 
 static bool load_own(struct tls_context *c, const char *certificate, const char *key,
@@ -326,6 +222,7 @@ static bool configure(struct tls_context *c, mbedtls_ssl_config *conf, int side,
 		return fault_set(f, STATUS_TEMPORARY, "TLS: no memory");
 	mbedtls_ssl_conf_rng(conf, mbedtls_ctr_drbg_random, &rng.drbg);
 	mbedtls_ssl_conf_ciphersuites(conf, suites);
+	mbedtls_ssl_conf_cert_profile(conf, TLS_PROFILE);
 	set_versions(conf, c->min_13, max_12);
 	set_groups(conf);
 	if (c->own.raw.len > 0 && mbedtls_ssl_conf_own_cert(conf, &c->own, &c->key) != 0)
@@ -361,12 +258,12 @@ struct tls_context *tls_server_new(const char *certificate, const char *key, boo
 static bool set_up_mutual(struct tls_context *c, const char *ca, struct fault *f)
 {
 	if (ca)
-		c->ca = get_bundle(ca, f);
+		c->ca = tls_bundle_get(ca, true, f);
 	if ((ca && !c->ca) || !configure(c, &c->conf, MBEDTLS_SSL_IS_SERVER, false, f))
 		return false;
 	mbedtls_ssl_conf_authmode(&c->conf, MBEDTLS_SSL_VERIFY_OPTIONAL);
 	if (ca)
-		mbedtls_ssl_conf_ca_chain(&c->conf, &c->ca->chain, NULL);
+		mbedtls_ssl_conf_ca_chain(&c->conf, tls_bundle_chain(c->ca), NULL);
 	return true;
 }
 
@@ -431,7 +328,7 @@ static bool load_rules(struct tls_context *c, const struct tls_client_rules *rul
 	if (!is_set(rules->ca))
 		return fault_set(f, STATUS_CONFIG,
 				 "TLS needs a CA file or a pin to know the server by");
-	c->ca = get_bundle(rules->ca, f);
+	c->ca = tls_bundle_get(rules->ca, false, f);
 	return c->ca != NULL;
 }
 
@@ -447,7 +344,7 @@ static bool set_up_client(struct tls_context *c, mbedtls_ssl_config *conf, bool 
 	mbedtls_ssl_conf_authmode(conf, c->pinned ? MBEDTLS_SSL_VERIFY_OPTIONAL :
 						    MBEDTLS_SSL_VERIFY_REQUIRED);
 	if (!c->pinned)
-		mbedtls_ssl_conf_ca_chain(conf, &c->ca->chain, NULL);
+		mbedtls_ssl_conf_ca_chain(conf, tls_bundle_chain(c->ca), NULL);
 	want_tickets(conf);
 	return true;
 }
@@ -487,7 +384,7 @@ void tls_context_release(struct tls_context *c)
 	mbedtls_ssl_config_free(&c->conf_12);
 	mbedtls_ssl_ticket_free(&c->tickets);
 	mbedtls_x509_crt_free(&c->own);
-	release_bundle(c->ca);
+	tls_bundle_release(c->ca);
 	tls_forget_sessions(c);
 	mbedtls_pk_free(&c->key);
 	free(c);

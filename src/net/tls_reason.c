@@ -264,10 +264,8 @@ static void show(const struct tls *t, const mbedtls_x509_crt *crt)
 		ascii_hex(digest, DIGEST_SHA256_SIZE, s->sha256);
 }
 
-int tls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+int tls_judge(struct tls *t, const mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
-	struct tls *t = context;
-
 	if (depth == 0) {
 		t->judged = true;
 		t->valid_to = crt->valid_to;
