@@ -77,6 +77,7 @@ struct agents {
 	struct state states[STATES_MAX];
 	struct session sessions[AGENT_SESSIONS_MAX];
 	int64_t full_told;		/* ms */
+	uint64_t losses;		/* audit_losses when the states were right */
 };
 
 /* Who it is */
@@ -616,12 +617,65 @@ static void gate_reap(struct watch *w)
 	free(w);
 }
 
+/* What the files hold */
+
+static void recall(struct agents *a, const struct chain_line *line)
+{
+	struct slice name, stream, number;
+	struct state *s;
+	uint64_t sequence;
+
+	if (!chain_field(line->record, SLICE_OF("agent"), &name) ||
+	    !chain_field(line->record, SLICE_OF("agent_stream"), &stream) ||
+	    !chain_field(line->record, SLICE_OF("agent_seq"), &number) || !slice_number(number, INT64_MAX, &sequence))
+		return;
+	s = state_of(a, name);
+	if (!s || stream.len > AGENT_STREAM_MAX)
+		return;
+	slice_copy(stream, s->stream, sizeof(s->stream));
+	s->taken = sequence;
+	s->taken_at = line->number;
+}
+
+void agents_recall(struct agents *a, const char *path, unsigned keep)
+{
+	struct reader r;
+	struct chain_line line;
+	uint64_t next = 1;
+
+	reader_open(&r, path, keep);
+	while (reader_next(&r, next, &line) > 0) {
+		next = line.number + 1;
+		recall(a, &line);
+	}
+	reader_close(&r);
+}
+
 /* Answers */
+
+/* Records that we took are not in the file any more: each agent sends again what we haven't told it that we keep. */
+static void begin_anew(struct agents *a)
+{
+	struct audit_status file;
+
+	a->losses = audit_losses(a->audit);
+	for (unsigned i = 0; i < AGENT_SESSIONS_MAX; i++)
+		if (a->sessions[i].used && a->sessions[i].state)
+			refuse(&a->sessions[i], "disk", "the audit file has lost records");
+	for (unsigned i = 0; i < STATES_MAX; i++) {
+		a->states[i].stream[0] = '\0';
+		a->states[i].taken = a->states[i].taken_at = 0;
+	}
+	audit_state(a->audit, &file);
+	agents_recall(a, file.path, file.keep);
+}
 
 static void before(struct watch *w)
 {
 	struct agents *a = (struct agents *)w;
 
+	if (a->losses != audit_losses(a->audit))
+		begin_anew(a);
 	for (unsigned i = 0; i < AGENT_SESSIONS_MAX; i++)
 		if (is_due(&a->sessions[i]))
 			tell_kept(&a->sessions[i]);
@@ -677,38 +731,6 @@ void agents_free(struct agents *a)
 	tls_context_release(a->tls);
 	free(a->rules);
 	free(a);
-}
-
-static void recall(struct agents *a, const struct chain_line *line)
-{
-	struct slice name, stream, number;
-	struct state *s;
-	uint64_t sequence;
-
-	if (!chain_field(line->record, SLICE_OF("agent"), &name) ||
-	    !chain_field(line->record, SLICE_OF("agent_stream"), &stream) ||
-	    !chain_field(line->record, SLICE_OF("agent_seq"), &number) || !slice_number(number, INT64_MAX, &sequence))
-		return;
-	s = state_of(a, name);
-	if (!s || stream.len > AGENT_STREAM_MAX)
-		return;
-	slice_copy(stream, s->stream, sizeof(s->stream));
-	s->taken = sequence;
-	s->taken_at = line->number;
-}
-
-void agents_recall(struct agents *a, const char *path, unsigned keep)
-{
-	struct reader r;
-	struct chain_line line;
-	uint64_t next = 1;
-
-	reader_open(&r, path, keep);
-	while (reader_next(&r, next, &line) > 0) {
-		next = line.number + 1;
-		recall(a, &line);
-	}
-	reader_close(&r);
 }
 
 static bool same_socket(const struct agents_listen *a, const struct agents_listen *b)

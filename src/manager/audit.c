@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "manager/mend.h"
 #include "manager/resume.h"
 #include "manager/rotation.h"
 
@@ -35,6 +36,12 @@ struct audit {
 	unsigned flushing;		/* flushes under way, of this file and the one before */
 	bool unkept;			/* one of them failed */
 	uint64_t flushing_to, kept;	/* numbers */
+	bool doubt;			/* a flush has failed: no other one tells anything of lines behind `kept` */
+	struct mend mend;
+	unsigned mend_file;		/* which is being mended (manager/rotation.h) */
+	bool settling;			/* its copy is being flushed, up to `flushing_to` */
+	int64_t mend_at;		/* monotonic ms */
+	uint64_t losses;		/* times that lines which had been written were not there any more */
 	int64_t flush_at, retry_at;	/* monotonic ms */
 	uint64_t missing, lost;		/* records: since the last one written, since the start */
 	char error[FAULT_MAX];		/* empty: it goes well */
@@ -136,24 +143,31 @@ static int put_head(struct audit *a)
 	return put_line(a, clock_wall(), 0, slice_bytes(r.text, r.len));
 }
 
+static int32_t result_of(const void *answer, size_t len)
+{
+	int32_t result = -EIO;		/* a helper that died has flushed nothing */
+
+	if (answer && len == sizeof(result))
+		memcpy(&result, answer, sizeof(result));
+	return result;
+}
+
 static void flushed(void *context, const void *answer, size_t len)
 {
 	struct audit *a = context;
-	int32_t result = -EIO;		/* a helper that died has flushed nothing */
+	int32_t result = result_of(answer, len);
 
 	a->flushing--;
-	if (answer && len == sizeof(result))
-		memcpy(&result, answer, sizeof(result));
 	if (answer && result)
 		alarm_once(a, "flush", -result);
-	if (result) {
-		a->dirty = a->unkept = true;
-		a->flush_at = loop_now(a->loop) + AUDIT_FLUSH_MS;
-	}
+	a->unkept |= result != 0;
 	if (a->flushing)
 		return;
 	if (!a->unkept)
 		a->kept = a->flushing_to;
+	else
+		a->mend_at = loop_now(a->loop);
+	a->doubt |= a->unkept;
 	a->unkept = false;
 }
 
@@ -167,6 +181,8 @@ static bool is_gone(const struct audit *a)
 
 static void flush(struct audit *a)
 {
+	if (a->doubt)
+		return;
 	if (a->fd >= 0 && helper_ask(a->flusher, "", 1, a->fd, flushed, a)) {
 		a->flushing++;
 		a->flushing_to = a->chain.number;
@@ -200,10 +216,21 @@ static int create(struct audit *a)
 	return result;
 }
 
+/* In doubt no flush of another kind is under way. */
+static void drop_mend(struct audit *a)
+{
+	if (!mend_is_on(&a->mend))
+		return;
+	helper_forget(a->flusher, a);
+	a->settling = false;
+	mend_drop(&a->mend);
+}
+
 static int rotate(struct audit *a)
 {
 	int result;
 
+	drop_mend(a);
 	if (a->fd >= 0 && a->dirty)
 		flush(a);
 	shut(a);
@@ -265,6 +292,8 @@ static int resume(struct audit *a)
 	a->dirty = true;		/* what is in the files needn't be on disk */
 	a->flush_at = loop_now(a->loop) + AUDIT_FLUSH_MS;
 	a->kept = 0;
+	a->doubt = mend_was_on(a->path);
+	a->mend_at = loop_now(a->loop);
 	return 0;
 }
 
@@ -321,7 +350,7 @@ static bool make_room(struct audit *a)
 {
 	int result;
 
-	if (a->size < a->rotate_at)
+	if (a->size < a->rotate_at || mend_is_on(&a->mend))
 		return true;
 	result = rotate(a);
 	if (!result)
@@ -341,7 +370,7 @@ bool audit_put(struct audit *a, int64_t wall, struct slice record)
 		return false;
 	if (chain_is_record(record) && is_writable(a) && make_room(a)) {
 		result = put_line(a, wall, 0, record);
-		if (!result && a->size < a->rotate_at)
+		if (!result && a->size < a->rotate_at && !a->doubt)
 			end_alarm(a);
 		if (!result)
 			return true;
@@ -350,6 +379,11 @@ bool audit_put(struct audit *a, int64_t wall, struct slice record)
 	a->missing++;
 	a->lost++;
 	return false;
+}
+
+uint64_t audit_losses(const struct audit *a)
+{
+	return a ? a->losses : 0;
 }
 
 uint64_t audit_kept(const struct audit *a)
@@ -395,7 +429,9 @@ void audit_apply(struct audit *a, const struct audit_settings *s)
 		return;
 	}
 	shut(a);
-	a->resumed = false;
+	drop_mend(a);
+	a->losses += a->doubt;
+	a->doubt = a->resumed = false;
 	end_alarm(a);
 	a->path[0] = '\0';
 	if (strcmp(s->path, "none") != 0)
@@ -414,7 +450,125 @@ void audit_state(const struct audit *a, struct audit_status *out)
 	memcpy(out->link, a->chain.link, sizeof(out->link));
 	memcpy(out->error, a->error, sizeof(out->error));
 	out->number = a->chain.number;
+	out->keep = a->keep;
 	out->lost = a->lost;
+}
+
+/* A file whose flush has failed is written anew */
+
+static void put_off(struct audit *a, int error)
+{
+	drop_mend(a);
+	alarm_once(a, "it can't be written anew", error);
+	a->mend_at = loop_now(a->loop) + RETRY_MS;
+}
+
+static void begin_mend(struct audit *a, unsigned n)
+{
+	int result = mend_begin(&a->mend, a->path, n, a->kept, &a->key);
+
+	a->mend_file = n;
+	if (result == -ENOENT && n == 0) {	/* removed, with all that was in it */
+		a->doubt = false;
+		a->losses++;
+		shut(a);
+	} else if (result) {
+		put_off(a, -result);
+	}
+}
+
+static void tell_mended(const struct audit *a, uint64_t rewritten, uint64_t lost)
+{
+	struct record r;
+
+	record_start(&r, "audit");
+	record_number(&r, "rewritten", (int64_t)rewritten);
+	record_number(&r, "lost", (int64_t)lost);
+	record_text(&r, "file", slice_of(a->path));
+	log_record(lost ? SEVERITY_ERR : SEVERITY_NOTICE, &r);
+}
+
+static void end_older(struct audit *a)
+{
+	const struct mend m = a->mend;
+	uint64_t next = mend_first(a->path, a->mend_file - 1), lost = next > m.good.number ? next - m.good.number - 1 : 0;
+	int fd = mend_take(&a->mend, false);
+
+	if (fd < 0) {
+		put_off(a, -fd);
+		return;
+	}
+	close(fd);
+	a->kept = m.good.number;
+	a->lost += lost;
+	a->losses += lost > 0;
+	tell_mended(a, m.rewritten, lost);
+	begin_mend(a, a->mend_file - 1);
+}
+
+/* What has been written since the copy was made is copied now, and is flushed as ever. Behind a damage the numbers go on with a gap. */
+static void end_newest(struct audit *a)
+{
+	struct mend m;
+	uint64_t lost;
+	int result;
+
+	while ((result = mend_step(&a->mend)) == 0)
+		;
+	m = a->mend;
+	lost = a->chain.number - m.good.number;
+	if (result > 0)
+		result = mend_take(&a->mend, lost > 0);
+	if (result < 0) {
+		put_off(a, -result);
+		return;
+	}
+	shut(a);
+	a->fd = result;
+	a->size = lost ? m.good_at : m.at;
+	a->chain = m.good;
+	a->missing += lost;
+	a->lost += lost;
+	a->losses += lost > 0;
+	a->kept = a->flushing_to < m.good.number ? a->flushing_to : m.good.number;
+	a->doubt = false;
+	a->dirty = true;
+	a->flush_at = loop_now(a->loop) + AUDIT_FLUSH_MS;
+	tell_mended(a, m.rewritten, lost);
+	end_alarm(a);
+}
+
+static void settled(void *context, const void *answer, size_t len)
+{
+	struct audit *a = context;
+	int32_t result = result_of(answer, len);
+
+	a->settling = false;
+	if (result)
+		put_off(a, -result);
+	else if (a->mend_file)
+		end_older(a);
+	else
+		end_newest(a);
+}
+
+static void mend(struct audit *a)
+{
+	int result;
+
+	if (!mend_is_on(&a->mend))
+		begin_mend(a, mend_where(a->path, a->keep, a->kept ? a->kept + 1 : 0));
+	if (!mend_is_on(&a->mend))
+		return;
+	result = mend_step(&a->mend);
+	if (result < 0)
+		put_off(a, -result);
+	if (result <= 0)
+		return;
+	a->flushing_to = a->mend.good.number;
+	a->settling = helper_ask(a->flusher, "", 1, a->mend.to, settled, a);
+	if (!a->settling)
+		put_off(a, EAGAIN);
 }
 
 static void want(struct watch *w)
@@ -422,13 +576,21 @@ static void want(struct watch *w)
 	const struct audit *a = (const struct audit *)w;
 
 	w->events = 0;
-	w->deadline = a->dirty && !a->flushing ? a->flush_at : NEVER;
+	if (a->doubt)
+		w->deadline = a->settling ? NEVER : mend_is_on(&a->mend) ? loop_now(a->loop) : a->mend_at;
+	else
+		w->deadline = a->dirty && !a->flushing ? a->flush_at : NEVER;
 }
 
 static void ready(struct watch *w, short revents)
 {
+	struct audit *a = (struct audit *)w;
+
 	(void)revents;
-	flush((struct audit *)w);
+	if (a->doubt)
+		mend(a);
+	else
+		flush(a);
 }
 
 static void reap(struct watch *w)
@@ -436,6 +598,7 @@ static void reap(struct watch *w)
 	struct audit *a = (struct audit *)w;
 
 	shut(a);
+	mend_drop(&a->mend);
 	secret_wipe(a, sizeof(*a));
 	free(a);
 }
@@ -449,6 +612,7 @@ struct audit *audit_new(struct loop *l, struct helper *flusher)
 	*a = (struct audit){ .loop = l, .flusher = flusher, .fd = -1 };
 	a->watch = (struct watch){ .want = want, .ready = ready, .reap = reap, .fd = -1 };
 	chain_begin(&a->chain);
+	mend_none(&a->mend);
 	if (loop_add(l, &a->watch))
 		return a;
 	free(a);

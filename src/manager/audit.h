@@ -25,6 +25,7 @@ struct audit_status {
 	bool on;			/* there is to be a file */
 	char path[256];
 	char key[STAMP_KEY_ID_MAX + 1];	/* "none" */
+	unsigned keep;			/* older files */
 	uint64_t number;		/* of the last record written; 0: none */
 	char link[CHAIN_LINK_SIZE + 1];
 	uint64_t lost;			/* records since the start that could not be written */
@@ -43,8 +44,10 @@ void audit_apply(struct audit *a, const struct audit_settings *s);
  */
 bool audit_put(struct audit *a, int64_t wall, struct slice record);
 void audit_state(const struct audit *a, struct audit_status *out);
-/* The number up to which the file is on disk. */
+/* The number up to which the file is on disk; it stays behind what a flush that failed was about, until that is written anew. */
 uint64_t audit_kept(const struct audit *a);
+/* Counts the times that lines behind audit_kept were lost: the files alone say which. */
+uint64_t audit_losses(const struct audit *a);
 /* The flush is not put off any more: somebody waits for audit_kept. */
 void audit_hurry(struct audit *a);
 /* Before loop_free, which frees it. NULL is ignored. */
@@ -70,6 +73,12 @@ static inline bool audit_put(struct audit *a, int64_t wall, struct slice record)
 }
 
 static inline uint64_t audit_kept(const struct audit *a)
+{
+	(void)a;
+	return 0;
+}
+
+static inline uint64_t audit_losses(const struct audit *a)
 {
 	(void)a;
 	return 0;
