@@ -51,7 +51,7 @@ static bool open_one(struct lines *l, const char *path, unsigned n, struct fault
 	if (fd < 0 && errno == ENOENT)
 		return true;
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		fault_set(f, errno == EACCES ? STATUS_DENIED : STATUS_TEMPORARY, "%s: %s", name,
+		fault_set(f, fd < 0 && errno == EACCES ? STATUS_DENIED : STATUS_TEMPORARY, "%s: %s", name,
 			  fd < 0 ? strerror(errno) : "can't be an audit file");
 		if (fd >= 0)
 			close(fd);

@@ -160,8 +160,10 @@ bool search_takes(struct search *s, const struct chain_line *line, uint32_t *gro
 
 	see(s, line, &seen);
 	if (!seen.hash) {
+		if (seen.held != all(s))
+			return false;
 		*group = ++s->groups;
-		return seen.held == all(s);
+		return true;
 	}
 	row = s->room ? place(s->rows, s->room, seen.hash) : NULL;
 	if (!row || row->held != all(s))

@@ -118,6 +118,59 @@ static void test_not_flushed_is_not_there(void **state)
 	spool_close(s);
 }
 
+/* A flush that is under way when a message is committed says nothing of it, even where its octets are written meanwhile (R50). */
+static void test_committed_during_a_flush(void **state)
+{
+	struct spool *s = fresh();
+	struct spool_writer first = { 0 }, small = { 0 }, large = { 0 };
+	int fd;
+
+	(void)state;
+	put(s, 0);				/* the directory has been flushed */
+	assert_int_equal(work_write(s, &first, 1), 0);
+	fd = spool_flush_begin(s);
+	assert_true(fd >= 0);
+	assert_int_equal(disk_files.fdatasync(fd), 0);
+	assert_int_equal(work_write(s, &small, 2), 0);
+	assert_int_equal(work_write(s, &large, 4), 0);
+	assert_null(spool_committed(s));
+	spool_flush_end(s, 0);
+	assert_ptr_equal(spool_committed(s), &first);
+	assert_null(spool_committed(s));
+	assert_true(spool_flush_due(s));
+	work_flush(s);
+	assert_ptr_equal(spool_committed(s), &small);
+	assert_ptr_equal(spool_committed(s), &large);
+	assert_int_equal(small.result | large.result, 0);
+	s = killed(s);
+	assert_int_equal(spool_count(s), 4);
+	spool_close(s);
+}
+
+/* A flush that failed has saved nothing: who waited for it is told so, and nothing of it is there later. */
+static void test_failed_flush(void **state)
+{
+	struct spool *s = fresh();
+	struct spool_writer w = { 0 };
+	uint64_t kept = put(s, 0);
+	int fd;
+
+	(void)state;
+	assert_int_equal(work_write(s, &w, 1), 0);
+	fd = spool_flush_begin(s);
+	assert_true(fd >= 0);
+	spool_flush_end(s, -EIO);
+	assert_ptr_equal(spool_committed(s), &w);
+	assert_int_equal(w.result, -EIO);
+	assert_int_equal(spool_count(s), 1);
+	work_flush(s);
+	put(s, 2);
+	s = killed(s);
+	assert_int_equal(spool_count(s), 2);
+	expect(s, kept, 0);
+	spool_close(s);
+}
+
 static void test_interleaved(void **state)
 {
 	struct spool *s = fresh();
@@ -621,6 +674,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_survives),
 		cmocka_unit_test(test_not_flushed_is_not_there),
+		cmocka_unit_test(test_committed_during_a_flush),
+		cmocka_unit_test(test_failed_flush),
 		cmocka_unit_test(test_interleaved),
 		cmocka_unit_test(test_extents),
 		cmocka_unit_test(test_outcomes),
