@@ -103,11 +103,14 @@ class Flash(Malta):
     """
 
     MODULES = ("virtio_pci", "virtio_net", "phram", "jffs2", "mtdram", "zstd", "lzo", "deflate", "ubi", "ubifs")
-    FLASH, ERASE = 16, 64  # MiB; KiB
-    VOLATILE = 24  # MiB, of the kernel's own; behind the flash, for qemu puts the initramfs at the end of memory
+    FLASH, ERASE = 12, 64  # MiB; KiB
+    VOLATILE = 24  # MiB, of the kernel's own, half of it for UBI; behind the flash, for qemu puts the initramfs at the end of memory
 
-    def __init__(self, *args):
-        super().__init__(*args)
+    def __init__(self, directory, cache, binary, files, port):
+        volume = pathlib.Path(directory) / "volume"
+        made = machine.call(parts("mipsel-musl", cache) / "gcc", "-Os", "-static", "-Wall", "-Werror", "-o", volume, HERE / "volume.c")
+        assert made.returncode == 0, made.stderr
+        super().__init__(directory, cache, binary, {**files, "bin/volume": volume.read_bytes()}, port)
         self.words = f"flash mem={MEMORY}M@0 mem={self.VOLATILE}M@{MEMORY + self.FLASH}M"
         self.memory = self.dir / "memory"
         with open(self.memory, "wb") as f:
@@ -117,7 +120,7 @@ class Flash(Malta):
 
     def options(self, module):
         return {"phram": f"phram=flash,{MEMORY}Mi,{self.FLASH}Mi,{self.ERASE}ki",
-                "mtdram": f"total_size={self.VOLATILE << 10} erase_size={self.ERASE}"}.get(module, "")
+                "mtdram": f"total_size={self.VOLATILE << 9} erase_size={self.ERASE}", "ubi": "mtd=1"}.get(module, "")
 
     def storage(self, blocks):
         size = MEMORY + self.FLASH + self.VOLATILE
