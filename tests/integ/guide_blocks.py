@@ -14,6 +14,7 @@ The guide's blocks. What stands behind the language of a block says what a test 
     ini part            sections that take the place of those in 4.1: checked only
     smtp                a dialogue: `$ telnet HOST PORT`, then C: and S: lines
     text                nothing to run
+    text PATH           another program's complete file; test_w_haproxy.py runs it
 """
 
 import dataclasses
