@@ -15,12 +15,33 @@ import upstream  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
+# Tests of tens of seconds, most of them waits: each goes to a process of its own, and they begin first, else all wait for them at the end.
+LONG = ("test_p_landscape.py", "test_o_idle.py", "test_a_spool_kill.py", "test_p_boxes.py", "test_a_spool_full.py")
+
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: minutes rather than seconds")
+    config.addinivalue_line("markers", "once: the program under test isn't in it, so that one run of several will do")
     house.BINARY = str(pathlib.Path(house.BINARY).resolve())
     if not os.access(house.BINARY, os.X_OK):
         pytest.exit(f"{house.BINARY} isn't there: make", 4)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # pylint: disable=import-outside-toplevel
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            scope = super()._split_scope(nodeid)
+            return nodeid if scope.rsplit("/", 1)[-1] in LONG else scope
+
+    return Scheduler(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):

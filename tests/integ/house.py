@@ -28,6 +28,17 @@ def wait_for(what, look, bound=WAIT):
         time.sleep(0.02)
 
 
+def wait_until_none(what, left, bound=WAIT):
+    """Waits until left() is 0, as long as it takes; what is bounded is how long nothing gets less."""
+    least, end = left() + 1, 0
+    while least > 0:
+        number = left()
+        if number < least:
+            least, end = number, time.monotonic() + bound
+        assert least <= 0 or time.monotonic() < end, f"{number} left for {bound} s: {what() if callable(what) else what}"
+        time.sleep(0.02)
+
+
 def group_lives(group):
     try:
         os.killpg(group, 0)

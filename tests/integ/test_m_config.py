@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.once
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BOARDS = sorted(TOP.glob("board/*/defconfig"))
 kconfiglib = pytest.importorskip("kconfiglib", reason="python3-kconfiglib isn't there")
@@ -86,7 +87,6 @@ def test_refused(tmp_path, line):
     assert ours(config) is None
 
 
-@pytest.mark.slow
 def test_random_boards_build(tmp_path):
     """Features that need each other would show here."""
     names = [s.name for s in theirs(TOP / "board/host/defconfig").unique_defined_syms if s.type == kconfiglib.BOOL]

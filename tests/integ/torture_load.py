@@ -86,8 +86,8 @@ class Torture:
     def settle(self, bound=house.WAIT):
         """No more mail; waits until each client has heard its last reply, and all that was acknowledged has come."""
         self.stop_sending()
-        house.wait_for(lambda: f"{len(self.missing())} acknowledged mails, such as {sorted(self.missing())[:9]}; "
-                       f"log:\n{self.gate.log()[-3000:]}", lambda: not self.missing(), bound)
+        house.wait_until_none(lambda: f"acknowledged mails, such as {sorted(self.missing())[:9]}; log:\n{self.gate.log()[-3000:]}",
+                              lambda: len(self.missing()), bound)
 
     def missing(self):
         return self.acknowledged - set(self.came)
