@@ -52,25 +52,12 @@ static void session_closed(void *context, struct session *s)
 	i->free_slots[i->free_count++] = slot;
 }
 
-static struct ip_address peer_address(const struct sockaddr_storage *peer)
-{
-	if (peer->ss_family == AF_INET6)
-		return ip_from_v6(((const struct sockaddr_in6 *)peer)->sin6_addr.s6_addr);
-	return ip_from_v4((const uint8_t *)&((const struct sockaddr_in *)peer)->sin_addr);
-}
-
-/* One host, or as much as one host can have: it makes itself addresses within its /64 as it likes (RFC 4862). */
-static bool same_client(const struct ip_address *a, const struct ip_address *b)
-{
-	return a->v6 == b->v6 && !memcmp(a->bytes, b->bytes, a->v6 ? 8 : 4);
-}
-
 static unsigned sessions_of(const struct ingest *i, const struct ip_address *client)
 {
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < i->slot_count; k++)
-		n += i->guests[k].here && same_client(&i->guests[k].client, client);
+		n += i->guests[k].here && ip_is_same_host(&i->guests[k].client, client);
 	return n;
 }
 
@@ -100,12 +87,11 @@ static bool identify(const struct gate *g, int fd, const struct sockaddr_storage
 {
 	*c = (struct caller){ .is_user = g->listen->is_local };
 	if (!c->is_user)
-		c->client = peer_address(peer);
-	else if (listener_peer_user(fd, &c->uid))
-		/* Of 0.0.0.0/8, this host (RFC 6890): users are counted like hosts. */
-		c->client = ip_from_v4((const uint8_t[]){ 0, (uint8_t)(c->uid >> 16), (uint8_t)(c->uid >> 8), (uint8_t)c->uid });
-	else
+		return ip_of_socket((const struct sockaddr *)peer, &c->client);
+	if (!listener_peer_user(fd, &c->uid))
 		return false;
+	/* Of 0.0.0.0/8, this host (RFC 6890): users are counted like hosts. */
+	c->client = ip_from_v4((const uint8_t[]){ 0, (uint8_t)(c->uid >> 16), (uint8_t)(c->uid >> 8), (uint8_t)c->uid });
 	return true;
 }
 

@@ -4,24 +4,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static bool ip_of(const struct sockaddr *address, struct ip_address *out)
-{
-	const struct sockaddr_in *v4 = (const void *)address;
-	const struct sockaddr_in6 *v6 = (const void *)address;
-	uint8_t bytes[16];
-
-	if (address->sa_family == AF_INET) {
-		memcpy(bytes, &v4->sin_addr, 4);
-		*out = ip_from_v4(bytes);
-		return true;
-	}
-	if (address->sa_family != AF_INET6)
-		return false;
-	memcpy(bytes, &v6->sin6_addr, 16);
-	*out = ip_from_v6(bytes);
-	return true;
-}
-
 static uint16_t port_of(const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in *v4 = (const void *)address;
@@ -60,7 +42,7 @@ static bool is_of_this_machine(const struct ip_address *a)
 	if (getifaddrs(&all) < 0)
 		return false;
 	for (i = all; i && !found; i = i->ifa_next)
-		found = i->ifa_addr && ip_of(i->ifa_addr, &own) && same_ip(&own, a);
+		found = i->ifa_addr && ip_of_socket(i->ifa_addr, &own) && same_ip(&own, a);
 	freeifaddrs(all);
 	return found;
 }
@@ -77,7 +59,7 @@ static bool reaches(const struct ip_address *host, const struct ip_address *list
 
 void self_add(struct self *s, const struct sockaddr_storage *address)
 {
-	if (s->count == LISTENERS_MAX || !ip_of((const void *)address, &s->listeners[s->count].address))
+	if (s->count == LISTENERS_MAX || !ip_of_socket((const void *)address, &s->listeners[s->count].address))
 		return;
 	s->listeners[s->count++].port = port_of(address);
 }
@@ -96,6 +78,6 @@ bool self_is_peer(const struct self *s, int fd)
 	socklen_t len = sizeof(address);
 	struct ip_address there;
 
-	return !getpeername(fd, (void *)&address, &len) && ip_of((const void *)&address, &there) &&
+	return !getpeername(fd, (void *)&address, &len) && ip_of_socket((const void *)&address, &there) &&
 	       self_listens(s, &there, port_of(&address));
 }

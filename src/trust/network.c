@@ -1,6 +1,7 @@
 #include "trust/network.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 
 /* ::ffff:0:0/96, RFC 4291 2.5.5.2. */
@@ -17,6 +18,29 @@ struct ip_address ip_from_v4(const uint8_t bytes[4])
 
 	memcpy(a.bytes, bytes, 4);
 	return a;
+}
+
+bool ip_of_socket(const struct sockaddr *socket, struct ip_address *out)
+{
+	const struct sockaddr_in *v4 = (const void *)socket;
+	const struct sockaddr_in6 *v6 = (const void *)socket;
+	uint8_t bytes[16];
+
+	if (socket->sa_family == AF_INET) {
+		memcpy(bytes, &v4->sin_addr, 4);
+		*out = ip_from_v4(bytes);
+		return true;
+	}
+	if (socket->sa_family != AF_INET6)
+		return false;
+	memcpy(bytes, &v6->sin6_addr, 16);
+	*out = ip_from_v6(bytes);
+	return true;
+}
+
+bool ip_is_same_host(const struct ip_address *a, const struct ip_address *b)
+{
+	return a->v6 == b->v6 && !memcmp(a->bytes, b->bytes, a->v6 ? 8 : 4);
 }
 
 struct ip_address ip_from_v6(const uint8_t bytes[16])

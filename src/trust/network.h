@@ -4,6 +4,8 @@
 #ifndef TRUST_NETWORK_H
 #define TRUST_NETWORK_H
 
+#include <sys/socket.h>
+
 #include "base/limits.h"
 #include "base/slice.h"
 
@@ -27,6 +29,10 @@ bool ip_parse(struct slice text, struct ip_address *out);
 /* 16 bytes of an IPv6 socket address, mapped ones folded. */
 struct ip_address ip_from_v6(const uint8_t bytes[16]);
 struct ip_address ip_from_v4(const uint8_t bytes[4]);
+/* Of an IPv4 or IPv6 socket; false for any other. */
+bool ip_of_socket(const struct sockaddr *socket, struct ip_address *out);
+/* One host, or as much as one host can have: it makes itself addresses within its /64 as it likes (RFC 4862). */
+bool ip_is_same_host(const struct ip_address *a, const struct ip_address *b);
 /* "192.0.2.1" or "2001:db8::1" (RFC 5952). size at least 46. */
 void ip_text(const struct ip_address *a, char *out, size_t size);
 /* "ADDRESS" or "ADDRESS/PREFIX"; host bits must be zero. */

@@ -1,5 +1,9 @@
 #include "trust_fixture.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
 #include "trust/network.h"
 
 static void addresses(void **unused)
@@ -142,10 +146,51 @@ static void lists(void **unused)
 	assert_false(network_list_parse(slice_of(strcat(many, "10.0.0.1")), &l));
 }
 
+static void of_sockets(void **unused)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+	struct ip_address a;
+	char text[48];
+
+	(void)unused;
+	inet_pton(AF_INET, "192.0.2.1", &v4.sin_addr);
+	assert_true(ip_of_socket((const struct sockaddr *)&v4, &a));
+	ip_text(&a, text, sizeof(text));
+	assert_string_equal(text, "192.0.2.1");
+	inet_pton(AF_INET6, "::ffff:192.0.2.2", &v6.sin6_addr);
+	assert_true(ip_of_socket((const struct sockaddr *)&v6, &a));
+	ip_text(&a, text, sizeof(text));
+	assert_string_equal(text, "192.0.2.2");
+	assert_false(ip_of_socket((const struct sockaddr *)&local, &a));
+}
+
+static void same_hosts(void **unused)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} table[] = {
+		{ "192.0.2.1", "192.0.2.1", true }, { "192.0.2.1", "192.0.2.2", false },
+		{ "2001:db8::1", "2001:db8::ffff:1", true }, { "2001:db8::1", "2001:db8:0:1::1", false },
+		{ "192.0.2.1", "2001:db8::1", false }, { "::ffff:192.0.2.1", "192.0.2.1", true },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct ip_address a, b;
+
+		assert_true(ip_parse(slice_of(table[i].a), &a) && ip_parse(slice_of(table[i].b), &b));
+		assert_int_equal(ip_is_same_host(&a, &b), table[i].same);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses), cmocka_unit_test(folded_from_sockets),
+		cmocka_unit_test(of_sockets), cmocka_unit_test(same_hosts),
 		cmocka_unit_test(parses_networks), cmocka_unit_test(contains), cmocka_unit_test(lists),
 	};
 
