@@ -1,7 +1,8 @@
 /*
- * What the relay's own files share: relay.c, its face and what couriers report to; vouch.c, which tries clients' pairs; schedule.c, which decides what goes where
- * and when; outcome.c, which ends an attempt; direct.c is what schedule.c is, for messages that are passed on while they come in, and
- * answer.c ends their attempts. Each calls those behind it, never back.
+ * What the relay's own files share: relay.c, its face; states.c, what is known of the routes; heard.c, what couriers report; vouch.c, which
+ * tries clients' pairs; direct.c, which decides what goes where and when of messages that are passed on while they come in, and schedule.c,
+ * which does so for the queue; outcome.c, which ends an attempt, and answer.c, which ends those of direct.c. Each calls those behind it,
+ * never back.
  */
 #ifndef RELAY_INNER_H
 #define RELAY_INNER_H
@@ -89,6 +90,19 @@ static inline const char *relay_login_name(const struct relay *r, unsigned route
 		return "";
 	return to->by_client ? wallet_account(r->wallet, login - 1).at : to->logins[login - 1].account;
 }
+
+/* states.c */
+
+/* A row a route of `settings`, with its tokens, POP logins and logins; as before where a reload must not forget. NULL without memory. */
+struct route_state *states_make(struct relay *r, struct relay_settings *settings);
+/* NULL is ignored. */
+void states_free(struct route_state *states, unsigned count);
+
+/* heard.c */
+
+struct courier_calls heard_calls(void);
+/* The upstream refuses this login, in these words: it rests, and the operator is told. */
+void heard_refusal(struct relay *r, unsigned route, int login, const char *words);
 
 /* vouch.c */
 
