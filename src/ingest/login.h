@@ -7,6 +7,7 @@
 
 #include "ingest/session.h"
 
+/* SMTP_SERVER_LOGIN: answered at once, or when the helper or the next hop has. */
 void login_begin(struct session *s, const struct smtp_server_event *e);
 /* The upstream has answered for the password. */
 bool login_due(const struct session *s);

@@ -100,6 +100,7 @@ void states_free(struct route_state *states, unsigned count);
 
 /* heard.c */
 
+/* Ours, for relay_house. */
 struct courier_calls heard_calls(void);
 /* The upstream refuses this login, in these words: it rests, and the operator is told. */
 void heard_refusal(struct relay *r, unsigned route, int login, const char *words);

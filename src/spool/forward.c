@@ -62,11 +62,15 @@ static void hole(struct spool *s, struct spool_extent *e)
 	*e = (struct spool_extent){ .length = e->length };
 }
 
-/* Copies the extents that are in `tail`, until *left is used up. */
-static int copy_extents(struct spool *s, uint64_t id, uint32_t tail, struct spool_extent *extents, uint32_t count,
-			uint64_t *left)
+static void spend(struct spool *s, uint64_t octets)
 {
-	for (uint32_t i = 0; i < count && *left > 0; i++) {
+	s->step_left -= s->step_left < octets ? s->step_left : octets;
+}
+
+/* Copies the extents that are in `tail`, until the step is used up. */
+static int copy_extents(struct spool *s, uint64_t id, uint32_t tail, struct spool_extent *extents, uint32_t count)
+{
+	for (uint32_t i = 0; i < count && s->step_left > 0; i++) {
 		struct spool_extent *e = &extents[i];
 		const uint8_t *data;
 		bool grew;
@@ -74,7 +78,7 @@ static int copy_extents(struct spool *s, uint64_t id, uint32_t tail, struct spoo
 
 		if (e->segment != tail)
 			continue;
-		*left -= *left < e->length ? *left : e->length;
+		spend(s, e->length);
 		error = journal_read_data(&s->journal, id, e, &data);
 		if (error < 0 && !is_hopeless(s, error))
 			return error;
@@ -102,24 +106,24 @@ static uint32_t oldest_of(const struct spool_extent *extents, uint32_t count, ui
 }
 
 /* Only what was flushed is moved for good; a step that fails is forgotten as a whole. */
-static int move_extents(struct spool *s, uint32_t at, struct commit *c, struct spool_extent *extents, uint64_t *left)
+static int move_extents(struct spool *s, uint32_t at, struct commit *c, struct spool_extent *extents)
 {
 	struct queue_entry *e = queue_at(&s->queue, at);
 	struct move m = { .id = e->face.id, .entry = at };
-	int error = copy_extents(s, m.id, e->oldest, extents, c->extent_count, left);
+	int error = copy_extents(s, m.id, e->oldest, extents, c->extent_count);
 
 	if (error == 0)
 		error = spool_put_commit(s, m.id, c, extents, ROOM_FORWARD, &m.commit, &m.commit_length);
 	if (error < 0 || s->repair)
 		return error < 0 ? error : -EIO;
-	*left -= *left < m.commit_length ? *left : m.commit_length;
+	spend(s, m.commit_length);
 	m.oldest = oldest_of(extents, c->extent_count, (uint32_t)(m.commit >> 32));
 	s->unreadable = 0;
 	s->moves[s->move_count++] = m;
 	return 0;
 }
 
-static int move_read(struct spool *s, uint32_t at, struct commit *c, uint64_t *left)
+static int move_read(struct spool *s, uint32_t at, struct commit *c)
 {
 	struct spool_extent *extents = calloc(c->extent_count + 1, sizeof(*extents));
 	int error;
@@ -128,7 +132,7 @@ static int move_read(struct spool *s, uint32_t at, struct commit *c, uint64_t *l
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->extent_count; i++)
 		extent_decode((const uint8_t *)c->extents.at + (size_t)i * EXTENT_LENGTH, &extents[i]);
-	error = move_extents(s, at, c, extents, left);
+	error = move_extents(s, at, c, extents);
 	free(extents);
 	return error;
 }
@@ -146,7 +150,7 @@ static int drop(struct spool *s, uint32_t at)
 	return 0;
 }
 
-static int move_message(struct spool *s, uint32_t at, uint64_t *left)
+static int move_message(struct spool *s, uint32_t at)
 {
 	uint8_t record[OUTCOME_RECORD_MAX];
 	struct queue_entry *e = queue_at(&s->queue, at);
@@ -165,11 +169,11 @@ static int move_message(struct spool *s, uint32_t at, uint64_t *left)
 		c.next_wall = o.next_wall;
 	}
 	c.attempts = e->face.attempts;
-	return move_read(s, at, &c, left);
+	return move_read(s, at, &c);
 }
 
 /* A slow client must not hold the log either. Its extents are only in memory: they change at once. */
-static int move_writer(struct spool *s, struct queue_entry *e, uint64_t *left)
+static int move_writer(struct spool *s, struct queue_entry *e)
 {
 	struct spool_writer *w = s->open;
 	int error;
@@ -178,34 +182,34 @@ static int move_writer(struct spool *s, struct queue_entry *e, uint64_t *left)
 		w = w->next;
 	if (!w)
 		return 0;
-	error = copy_extents(s, w->id, e->oldest, w->extents, w->extent_count, left);
+	error = copy_extents(s, w->id, e->oldest, w->extents, w->extent_count);
 	if (error == 0)
 		spool_bind(s, w->entry, oldest_of(w->extents, w->extent_count, UINT32_MAX));
 	return error;
 }
 
-static int move(struct spool *s, uint32_t at, uint64_t *left)
+static int move(struct spool *s, uint32_t at)
 {
 	struct queue_entry *e = queue_at(&s->queue, at);
 
 	if (!e->shown)
-		return move_writer(s, e, left);
-	return may_move(s, e) ? move_message(s, at, left) : 0;
+		return move_writer(s, e);
+	return may_move(s, e) ? move_message(s, at) : 0;
 }
 
 void forward_step(struct spool *s)
 {
 	const struct store *st = &s->journal.store;
-	uint64_t left = STEP + 2 * (s->journal.appended - s->moved_at);
 	uint32_t at, next;
 
+	s->step_left = STEP + 2 * (s->journal.appended - s->moved_at);
 	s->moved_at = s->journal.appended;
 	s->push = false;
 	if (s->move_count > 0 || s->repair || st->log_count < 2 || !forward_helps(s))
 		return;
-	for (at = st->log[0]->first; at != QUEUE_NONE && left > 0 && s->move_count < MOVES_MAX; at = next) {
+	for (at = st->log[0]->first; at != QUEUE_NONE && s->step_left > 0 && s->move_count < MOVES_MAX; at = next) {
 		next = queue_at(&s->queue, at)->after;
-		if (move(s, at, &left) < 0 || s->repair)
+		if (move(s, at) < 0 || s->repair)
 			break;
 	}
 	s->moves_end = journal_end(&s->journal);

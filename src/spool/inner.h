@@ -54,6 +54,7 @@ struct spool {
 	uint64_t moves_end;
 	unsigned unreadable;		/* reads that failed since one was moved */
 	uint64_t moved_at;		/* octets written when the last step was made */
+	uint64_t step_left;		/* octets that the step under way may still copy */
 	uint8_t *scratch, *extra;	/* a COMMIT read; extents encoded */
 	size_t scratch_size, extra_size;
 };

@@ -39,6 +39,7 @@ struct journal {
 	uint8_t *cache;
 };
 
+/* Octets of `budget` for all segments. False without memory. */
 bool journal_init(struct journal *j, const struct spool_files *files, uint64_t budget);
 void journal_free(struct journal *j);
 

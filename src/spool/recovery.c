@@ -23,6 +23,7 @@ struct range {				/* of a segment, damaged */
 struct recovery {
 	struct spool *s;
 	struct fault *f;
+	int64_t wall, mono;		/* s and ms: now */
 	struct scan scan;
 	uint32_t ends[SLOTS_MAX];	/* octets in each file */
 	bool headless[SLOTS_MAX];	/* its header is damaged */
@@ -393,19 +394,19 @@ static uint32_t oldest_there(const struct store *st, uint32_t oldest)
 	return 0;
 }
 
-static void enter(struct recovery *r, uint32_t at, int64_t wall, int64_t mono)
+static void enter(struct recovery *r, uint32_t at)
 {
 	struct spool *s = r->s;
 	struct queue_entry *e = queue_at(&s->queue, at);
 	uint32_t oldest = oldest_there(&s->journal.store, e->oldest);
-	int64_t next = e->face.next_attempt, delay = next > wall ? next - wall : 0;
+	int64_t next = e->face.next_attempt, delay = next > r->wall ? next - r->wall : 0;
 
 	e->oldest = 0;
 	spool_bind(s, at, oldest);
 	s->live += spool_cost(e);
 	if (delay > DELAY_MAX)
 		delay = 0;
-	queue_schedule(&s->queue, at, mono + delay * 1000);
+	queue_schedule(&s->queue, at, r->mono + delay * 1000);
 }
 
 static void drop(struct recovery *r, uint32_t at)
@@ -421,14 +422,14 @@ static void drop(struct recovery *r, uint32_t at)
 	s->repair = true;
 }
 
-static void enter_all(struct recovery *r, int64_t wall, int64_t mono)
+static void enter_all(struct recovery *r)
 {
 	uint32_t at;
 
 	for (uint64_t id = 0; (at = queue_above(&r->s->queue, id)) != QUEUE_NONE;) {
 		id = queue_at(&r->s->queue, at)->face.id;
 		if (keeps(r, queue_at(&r->s->queue, at)))
-			enter(r, at, wall, mono);
+			enter(r, at);
 		else
 			drop(r, at);
 	}
@@ -465,7 +466,7 @@ static void go_on(struct recovery *r)
 		last->filled = last->written;
 }
 
-static bool run(struct recovery *r, int64_t wall, int64_t mono)
+static bool run(struct recovery *r)
 {
 	struct store *st = &r->s->journal.store;
 
@@ -476,7 +477,7 @@ static bool run(struct recovery *r, int64_t wall, int64_t mono)
 		if (!replay(r, st->log[i]))
 			return false;
 	cut_tail(r);
-	enter_all(r, wall, mono);
+	enter_all(r);
 	go_on(r);
 	if (!flush_all(r))
 		return false;
@@ -501,11 +502,13 @@ bool recovery_run(struct spool *s, int64_t wall, int64_t mono, struct fault *f)
 		return fault_set(f, STATUS_TEMPORARY, "spool: no memory");
 	r->s = s;
 	r->f = f;
+	r->wall = wall;
+	r->mono = mono;
 	r->scan.files = s->journal.store.files;
 	r->scan.window = malloc(SCAN_WINDOW);
 	s->journal.next_id = 1;
 	if (r->scan.window)
-		done = run(r, wall, mono);
+		done = run(r);
 	else
 		fault_set(f, STATUS_TEMPORARY, "spool: no memory");
 	past_clock(&s->journal, wall);

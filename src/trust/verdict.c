@@ -29,21 +29,26 @@ const char *verdict_reason(const struct verdict *v)
 	return reason_names[v->reason];
 }
 
+struct claim {				/* who sends, and under which address */
+	const struct trust *trust;
+	const struct principal *principal;
+	const struct address *sender;
+};
+
 /* Whether the address is one the principal may use; with_alias as for identity_is. */
-static bool is_own(const struct trust *t, const struct principal *p, const struct address *address,
-		   bool with_alias)
+static bool is_own(const struct claim *c, const struct address *address, bool with_alias)
 {
 	struct address_key key;
 	struct identity id;
 
 	if (!address_key(address, &key))
 		return false;
-	if (p->kind == PRINCIPAL_DEVICE)
-		return address_key_equal(&key, &p->device->sender);
-	if (p->kind != PRINCIPAL_ACCOUNT)
+	if (c->principal->kind == PRINCIPAL_DEVICE)
+		return address_key_equal(&key, &c->principal->device->sender);
+	if (c->principal->kind != PRINCIPAL_ACCOUNT)
 		return false;
-	identity_find(t, &key, &id);
-	return identity_is(&id, p->account, with_alias);
+	identity_find(c->trust, &key, &id);
+	return identity_is(&id, c->principal->account, with_alias);
 }
 
 static enum trust_match_result match_of(bool own)
@@ -52,41 +57,40 @@ static enum trust_match_result match_of(bool own)
 }
 
 /* Accounts and devices are judged; for nobody and peers there is no level. */
-static bool is_judged(const struct principal *p)
+static bool is_judged(const struct claim *c)
 {
-	return p->kind == PRINCIPAL_ACCOUNT || p->kind == PRINCIPAL_DEVICE;
+	return c->principal->kind == PRINCIPAL_ACCOUNT || c->principal->kind == PRINCIPAL_DEVICE;
 }
 
-static uint8_t level_of(const struct trust *t, const struct principal *p)
+static uint8_t level_of(const struct claim *c)
 {
-	if (!is_judged(p))
+	if (!is_judged(c))
 		return LEVEL_DEFAULT;
-	if (p->kind == PRINCIPAL_ACCOUNT && p->account->level != LEVEL_DEFAULT)
-		return p->account->level;
-	return t->policy.level;
+	if (c->principal->kind == PRINCIPAL_ACCOUNT && c->principal->account->level != LEVEL_DEFAULT)
+		return c->principal->account->level;
+	return c->trust->policy.level;
 }
 
 /* Logging instead of refusing is never weaker than AUTH itself (R21). */
-static uint8_t action_of(const struct trust *t, const struct principal *p)
+static uint8_t action_of(const struct claim *c)
 {
-	if (p->kind == PRINCIPAL_NOBODY)
+	if (c->principal->kind == PRINCIPAL_NOBODY)
 		return ACTION_REFUSE;
-	if (p->kind == PRINCIPAL_ACCOUNT && p->account->action != ACTION_DEFAULT)
-		return p->account->action;
-	return t->policy.action != ACTION_DEFAULT ? t->policy.action : ACTION_REFUSE;
+	if (c->principal->kind == PRINCIPAL_ACCOUNT && c->principal->account->action != ACTION_DEFAULT)
+		return c->principal->account->action;
+	return c->trust->policy.action != ACTION_DEFAULT ? c->trust->policy.action : ACTION_REFUSE;
 }
 
-static void start(const struct trust *t, const struct principal *p, const struct address *sender,
-		  struct verdict *v)
+static void start(const struct claim *c, struct verdict *v)
 {
 	*v = (struct verdict){
-		.level = level_of(t, p),
-		.action = action_of(t, p),
+		.level = level_of(c),
+		.action = action_of(c),
 		.envelope_match = MATCH_UNKNOWN,
 		.from_match = MATCH_UNKNOWN,
 	};
-	if (is_judged(p) && !address_is_null(sender))
-		v->envelope_match = (uint8_t)match_of(is_own(t, p, sender, true));
+	if (is_judged(c) && !address_is_null(c->sender))
+		v->envelope_match = (uint8_t)match_of(is_own(c, c->sender, true));
 }
 
 static void finish(struct verdict *v, enum trust_reason reason)
@@ -95,26 +99,25 @@ static void finish(struct verdict *v, enum trust_reason reason)
 	v->pass = reason == REASON_NONE;
 }
 
-static enum trust_reason judge_null_sender(const struct trust *t, const struct principal *p)
+static enum trust_reason judge_null_sender(const struct claim *c)
 {
 	/* A machine that sends as one address has no receipts and vacation notes to send. */
-	if (p->kind == PRINCIPAL_DEVICE || t->policy.null_sender == NULL_DENY)
+	if (c->principal->kind == PRINCIPAL_DEVICE || c->trust->policy.null_sender == NULL_DENY)
 		return REASON_NULL_DENIED;
 	return REASON_NONE;
 }
 
-static enum trust_reason judge_envelope(const struct trust *t, const struct principal *p,
-					const struct address *sender, const struct verdict *v)
+static enum trust_reason judge_envelope(const struct claim *c, const struct verdict *v)
 {
-	if (p->kind == PRINCIPAL_PEER)
+	if (c->principal->kind == PRINCIPAL_PEER)
 		return REASON_NONE;
-	if (!is_judged(p))
+	if (!is_judged(c))
 		return REASON_NO_AUTH;
 	if (v->level == LEVEL_AUTH)
 		return REASON_NONE;
-	if (address_is_null(sender))
-		return judge_null_sender(t, p);
-	if (!sender->well_formed)
+	if (address_is_null(c->sender))
+		return judge_null_sender(c);
+	if (!c->sender->well_formed)
 		return REASON_ENVELOPE_MALFORMED;
 	return v->envelope_match == MATCH_YES ? REASON_NONE : REASON_NOT_OWN_ENVELOPE;
 }
@@ -122,13 +125,14 @@ static enum trust_reason judge_envelope(const struct trust *t, const struct prin
 void trust_judge_mail(const struct trust *t, const struct principal *p,
 		      const struct address *sender, struct verdict *v)
 {
-	start(t, p, sender, v);
-	finish(v, judge_envelope(t, p, sender, v));
+	const struct claim c = { t, p, sender };
+
+	start(&c, v);
+	finish(v, judge_envelope(&c, v));
 }
 
 /* What the header says, at every level, for the log (R3). */
-static void look_at_header(const struct trust *t, const struct principal *p, const struct header *h,
-			   struct verdict *v)
+static void look_at_header(const struct claim *c, const struct header *h, struct verdict *v)
 {
 	bool own;
 
@@ -142,39 +146,36 @@ static void look_at_header(const struct trust *t, const struct principal *p, con
 						       &v->display_address);
 	if (v->from != FROM_OK)
 		v->from_address = (struct address){ 0 };
-	if (!is_judged(p))
+	if (!is_judged(c))
 		return;
-	own = h->count[FIELD_FROM] == 1 && is_own(t, p, &v->from_address, t->policy.from_alias);
+	own = h->count[FIELD_FROM] == 1 && is_own(c, &v->from_address, c->trust->policy.from_alias);
 	v->from_match = (uint8_t)match_of(own);
 }
 
 /* One mailbox of the principal; aliases count, since it is From: that from_alias speaks of. */
-static bool is_own_field(const struct trust *t, const struct principal *p, const struct header *h,
-			 enum header_field field)
+static bool is_own_field(const struct claim *c, const struct header *h, enum header_field field)
 {
 	struct address mailbox;
 	bool display;
 
 	return h->count[field] == 1 &&
 	       from_read(header_body(h, field), &mailbox, &display) == FROM_OK &&
-	       is_own(t, p, &mailbox, true);
+	       is_own(c, &mailbox, true);
 }
 
-static bool is_exact(const struct trust *t, const struct address *sender,
-		     const struct address *from)
+static bool is_exact(const struct claim *c, const struct address *from)
 {
 	struct address_key envelope, key;
 
 	/* With <> there is nothing to compare: From: must be the account's, no more (R11). */
-	if (t->policy.match != MATCH_EXACT || address_is_null(sender))
+	if (c->trust->policy.match != MATCH_EXACT || address_is_null(c->sender))
 		return true;
-	return address_key(sender, &envelope) && address_key(from, &key) &&
+	return address_key(c->sender, &envelope) && address_key(from, &key) &&
 	       address_key_equal(&envelope, &key);
 }
 
 /* R8. */
-static enum trust_reason judge_from(const struct trust *t, const struct address *sender,
-				    const struct header *h, const struct verdict *v)
+static enum trust_reason judge_from(const struct claim *c, const struct header *h, const struct verdict *v)
 {
 	if (v->defects)
 		return REASON_HEADER_DEFECT;
@@ -186,16 +187,15 @@ static enum trust_reason judge_from(const struct trust *t, const struct address 
 		return REASON_FROM_UNREADABLE;
 	if (v->from_match != MATCH_YES)
 		return REASON_FROM_NOT_OWN;
-	if (!is_exact(t, sender, &v->from_address))
+	if (!is_exact(c, &v->from_address))
 		return REASON_FROM_NOT_EXACT;
-	if (v->display_address && t->policy.display_addr == DISPLAY_REFUSE)
+	if (v->display_address && c->trust->policy.display_addr == DISPLAY_REFUSE)
 		return REASON_DISPLAY_ADDRESS;
 	return REASON_NONE;
 }
 
 /* R10. */
-static enum trust_reason judge_others(const struct trust *t, const struct principal *p,
-				      const struct header *h)
+static enum trust_reason judge_others(const struct claim *c, const struct header *h)
 {
 	static const struct {
 		enum header_field field;
@@ -207,26 +207,24 @@ static enum trust_reason judge_others(const struct trust *t, const struct princi
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (h->count[fields[i].field] > 0 && !is_own_field(t, p, h, fields[i].field))
+		if (h->count[fields[i].field] > 0 && !is_own_field(c, h, fields[i].field))
 			return fields[i].reason;
 	return REASON_NONE;
 }
 
-static enum trust_reason judge_header(const struct trust *t, const struct principal *p,
-				      const struct address *sender, const struct header *h,
-				      const struct verdict *v)
+static enum trust_reason judge_header(const struct claim *c, const struct header *h, const struct verdict *v)
 {
-	bool by_null = v->level == LEVEL_ENVELOPE && address_is_null(sender) &&
-		       t->policy.null_sender == NULL_FROM;
+	bool by_null = v->level == LEVEL_ENVELOPE && address_is_null(c->sender) &&
+		       c->trust->policy.null_sender == NULL_FROM;
 	enum trust_reason reason;
 
-	if (p->kind == PRINCIPAL_NOBODY)
+	if (c->principal->kind == PRINCIPAL_NOBODY)
 		return REASON_NO_AUTH;
 	if (v->level != LEVEL_FROM && !by_null)
 		return REASON_NONE;
-	reason = judge_from(t, sender, h, v);
+	reason = judge_from(c, h, v);
 	if (reason == REASON_NONE && v->level == LEVEL_FROM)
-		reason = judge_others(t, p, h);
+		reason = judge_others(c, h);
 	return reason;
 }
 
@@ -234,7 +232,9 @@ void trust_judge_header(const struct trust *t, const struct principal *p,
 			const struct address *sender, const struct header *header,
 			struct verdict *v)
 {
-	start(t, p, sender, v);
-	look_at_header(t, p, header, v);
-	finish(v, judge_header(t, p, sender, header, v));
+	const struct claim c = { t, p, sender };
+
+	start(&c, v);
+	look_at_header(&c, header, v);
+	finish(v, judge_header(&c, header, v));
 }
