@@ -56,7 +56,7 @@ FILES_RETURN_JA     := src/mail/words_ja.c
 FILES_FAST_CRC      := src/base/crc32_fast.c
 FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_pop.c src/relay/wire.c src/relay/advice.c
 FILES_FORWARD       := src/manager/forward.c src/manager/place.c
-FILES_AGENTS        := src/manager/agents.c
+FILES_AGENTS        := $(wildcard src/manager/agents.c src/manager/agents_*.c)
 FILES_AUDIT         := src/manager/audit.c src/manager/chain.c src/manager/mend.c src/manager/resume.c src/manager/rotation.c \
 	src/manager/logcmd.c src/manager/logcheck.c src/manager/search.c src/manager/show.c src/manager/when.c src/manager/lines.c
 # Tests of left-out files that aren't named after them.
