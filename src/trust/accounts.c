@@ -189,7 +189,7 @@ static const char *read_address(struct slice text, struct trust_account *a)
 	return table_address(text, &a->key) ? NULL : "not an address";
 }
 
-const char *table_read_line(struct slice line, struct trust_account *a)
+const char *accounts_read_line(struct slice line, struct trust_account *a)
 {
 	struct slice address, secrets;
 	const char *wrong = check_octets(line);
@@ -228,7 +228,7 @@ static bool parse_line(struct trust *t, struct slice line, const char *file, uns
 
 	if (line.len == 0 || line.at[0] == '#')
 		return true;
-	wrong = table_read_line(line, &a);
+	wrong = accounts_read_line(line, &a);
 	if (!wrong)
 		wrong = add_account(t, &a);
 	secret_wipe(&a, sizeof(a));

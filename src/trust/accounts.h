@@ -38,6 +38,12 @@ static inline struct slice account_name(const struct trust_account *a)
 bool account_can_login(const struct trust_account *a);
 
 /*
+ * One line of the accounts file, without its LF, into *a, which is zero but for `line`. NULL, or
+ * in words what is wrong; no word of them is a secret. Whether the domain is ours is not looked
+ * at.
+ */
+const char *accounts_read_line(struct slice line, struct trust_account *a);
+/*
  * Parses the text of an accounts file into t; for tests and fuzzing. Faults name file and line:
  * bad address, domain that isn't ours, same account twice (also by case), login name that is
  * taken, damaged secret, unknown scheme or option, value out of bounds, blank where none belongs,

@@ -43,7 +43,7 @@ static bool put_cram(struct buffer *out, struct slice password)
 static const char *check_line(struct buffer *out, struct slice line)
 {
 	struct trust_account a = { 0 };
-	const char *wrong = table_read_line(line, &a);
+	const char *wrong = accounts_read_line(line, &a);
 
 	secret_wipe(&a, sizeof(a));
 	if (!wrong && (buffer_room(out) <= line.len || !buffer_put(out, line) || !buffer_put_text(out, "\n")))

@@ -1,62 +1,12 @@
 #include "trust/lookup.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static int account_order(const void *key, const void *row)
-{
-	const struct trust_account *const *a = row;
-
-	return address_key_compare(key, &(*a)->key);
-}
-
-static int alias_order(const void *key, const void *row)
-{
-	const struct trust_alias *a = row;
-
-	return address_key_compare(key, &a->key);
-}
-
-static int device_order(const void *key, const void *row)
-{
-	const struct trust_device *const *d = row;
-
-	return address_key_compare(key, &(*d)->sender);
-}
 
 static int host_order(const void *key, const void *row)
 {
 	const struct trust_host *h = row;
 
 	return network_compare(key, &h->network);
-}
-
-/* bsearch, but for tables that are not there yet: a null pointer may not be passed to it. */
-static const void *search(const void *key, const void *rows, size_t count, size_t size,
-			  int (*order)(const void *, const void *))
-{
-	return rows && count > 0 ? bsearch(key, rows, count, size, order) : NULL;
-}
-
-const struct trust_account *table_account(const struct trust *t, const struct address_key *key)
-{
-	const struct trust_account *const *a =
-		search(key, t->by_key, t->account_count, sizeof(t->by_key[0]), account_order);
-
-	return a ? *a : NULL;
-}
-
-const struct trust_alias *table_alias(const struct trust *t, const struct address_key *key)
-{
-	return search(key, t->aliases, t->alias_count, sizeof(t->aliases[0]), alias_order);
-}
-
-const struct trust_device *table_device(const struct trust *t, const struct address_key *sender)
-{
-	const struct trust_device *const *d = search(sender, t->by_sender, t->sender_count,
-						     sizeof(t->by_sender[0]), device_order);
-
-	return d ? *d : NULL;
 }
 
 static bool find_exact(const struct trust *t, const struct address_key *key, struct identity *id)
@@ -120,7 +70,7 @@ void trust_by_address(const struct trust *t, const struct ip_address *client, st
 	for (int prefix = client->v6 ? 128 : 32; !h && prefix >= 0; prefix--) {
 		struct network n = network_of(client, (unsigned)prefix);
 
-		h = search(&n, t->hosts, t->host_count, sizeof(t->hosts[0]), host_order);
+		h = table_search(&n, t->hosts, t->host_count, sizeof(t->hosts[0]), host_order);
 	}
 	if (!h)
 		return;

@@ -71,13 +71,10 @@ bool table_no_memory(struct fault *f);
  */
 bool table_address(struct slice text, struct address_key *key);
 
-/*
- * One line of the accounts file, without its LF, into *a, which is zero but for `line`. NULL, or
- * in words what is wrong; no word of them is a secret. Whether the domain is ours is not looked
- * at.
- */
-const char *table_read_line(struct slice line, struct trust_account *a);
-
+/* bsearch, but for tables that are not there yet: a null pointer may not be passed to it. */
+const void *table_search(const void *key, const void *rows, size_t count, size_t size,
+			 int (*order)(const void *, const void *));
+/* By canonical address; NULL: none has it. */
 const struct trust_account *table_account(const struct trust *t, const struct address_key *key);
 const struct trust_alias *table_alias(const struct trust *t, const struct address_key *key);
 const struct trust_device *table_device(const struct trust *t, const struct address_key *sender);

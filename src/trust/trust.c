@@ -51,27 +51,6 @@ const char *trust_action_name(enum trust_action action)
 	return action_names[action];
 }
 
-void *table_room(void *rows, size_t count, size_t size)
-{
-	const size_t least = 8;
-	void *more;
-
-	if (rows && (count < least || (count & (count - 1)) != 0))
-		return rows;
-	more = calloc(count < least ? least : 2 * count, size);
-	if (more && rows) {
-		memcpy(more, rows, count * size);
-		secret_wipe(rows, count * size);
-		free(rows);
-	}
-	return more;
-}
-
-bool table_no_memory(struct fault *f)
-{
-	return fault_set(f, STATUS_TEMPORARY, "no memory for accounts and aliases");
-}
-
 struct trust *trust_new(void)
 {
 	struct trust *t = calloc(1, sizeof(*t));
@@ -148,33 +127,6 @@ bool trust_add_domain(struct trust *t, struct slice domain, const char *file, un
 		*at = ascii_fold(*at);
 	t->domain_count++;
 	return true;
-}
-
-/* All of atext but `*`: nobody's address, and somebody's idea of a wildcard (R7). */
-static bool is_table_char(char c)
-{
-	return address_is_atext(c) && c != '*';
-}
-
-bool table_address(struct slice text, struct address_key *key)
-{
-	struct slice local;
-	bool dot = true;
-
-	if (!address_key_of(text, key))
-		return false;
-	local = address_key_local(key);
-	/* Its line would be a comment. */
-	if (local.len > 0 && local.at[0] == '#')
-		return false;
-	for (size_t i = 0; i < local.len; i++) {
-		bool is_dot = local.at[i] == '.';
-
-		if (is_dot ? dot : !is_table_char(local.at[i]))
-			return false;
-		dot = is_dot;
-	}
-	return !dot;
 }
 
 static size_t count_parts(struct slice list)
