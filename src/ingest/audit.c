@@ -57,7 +57,6 @@ static const char *const reasons[REPLY_COUNT] = {
 	[REPLY_SPOOL_FAILED] = "spool",
 };
 
-
 void audit_session(const struct session *s)
 {
 	struct record r;

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 
 /* Outcomes that nobody waits for may stay in memory this long; a crash then sends a mail twice, never loses one. */

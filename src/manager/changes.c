@@ -1,6 +1,5 @@
 #include "manager/changes.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

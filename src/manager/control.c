@@ -10,7 +10,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "manager/listing.h"
 #include "manager/status.h"
 #include "net/listener.h"

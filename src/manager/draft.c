@@ -1,7 +1,6 @@
 /* What the parts of the configuration's reader share: look-up in a draft, and what is said of it. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "manager/draft.h"
 

@@ -1,5 +1,4 @@
 /* The keys of sekimori.ini, section by section: names, defaults, bounds, and where each value goes. */
-#include <string.h>
 
 #include "base/log.h"
 #include "mail/report.h"

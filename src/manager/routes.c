@@ -1,9 +1,6 @@
 /* draft_assemble_relay: routes with their passwords and TLS, the return address, and loops. */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/secret.h"
 #include "manager/draft.h"
 #include "manager/text.h"
 #include "smtp/server.h"

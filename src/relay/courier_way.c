@@ -1,7 +1,6 @@
 /* The way to the upstream: POP's door, the route's hosts, TLS; and what is left of the attempt when it ends. */
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/alarm.h"

@@ -2,8 +2,6 @@
  * [relay] mode = direct: the relay's side of a message that is passed on while it comes in. An attempt like any other, but it is not in
  * the spool, and a client waits for its end: what can't be brought goes back to ingest, which queues it or refuses it.
  */
-#include <stdio.h>
-#include <string.h>
 
 #include "relay/inner.h"
 

@@ -1,7 +1,5 @@
 #include "relay/doubt.h"
 
-#include <stddef.h>
-
 #include "base/slice.h"
 
 static int row_of(const struct doubts *d, uint64_t id)

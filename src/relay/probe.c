@@ -2,7 +2,6 @@
 #include "relay/probe.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/base64.h"
 #include "base/secret.h"

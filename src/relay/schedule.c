@@ -1,11 +1,9 @@
 /* Which message goes where and when: routes that have room, those that wait, and those whose time is over. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alarm.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "relay/inner.h"
 

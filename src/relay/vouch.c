@@ -4,7 +4,6 @@
  * when many are refused, none is asked for a moment, or the provider would lock us all out.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/secret.h"

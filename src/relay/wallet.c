@@ -1,7 +1,6 @@
 #include "relay/wallet.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/buffer.h"
 #include "base/digest.h"

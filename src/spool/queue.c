@@ -1,7 +1,6 @@
 #include "spool/queue.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define SLAB		256u		/* entries got at a time: 25 KiB */
 

@@ -5,7 +5,6 @@
  * carries its segment's sequence number.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,5 @@
 #include "trust/scram.h"
 
-#include <string.h>
-
 #include "base/base64.h"
 #include "base/secret.h"
 

@@ -1,7 +1,6 @@
 #include "trust/trust.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/secret.h"
 #include "trust/table.h"
