@@ -15,17 +15,12 @@
 #include "ingest/window.h"
 #include "trust/accounts.h"
 
-/* A handshake that takes longer holds memory for nothing; when others wait for its place, this long. */
-#define HANDSHAKE_MS	30000
-#define HANDSHAKE_PRESSED_MS 5000
+#define HANDSHAKE_PRESSED_MS 5000	/* what a handshake may take when others wait for its place */
 /* A step of a handshake is up to 6 ms of work on a PC and 300 on a router: beyond this, the other ones wait for the next turn. */
 #define TURN_MS		10
 #define FULL_TOLD_MS	60000	/* between lines about too many handshakes */
 /* After our last word we read on this long, so that the peer gets it before the kernel's RST for what it still sends. */
 #define LINGER_MS	2000
-
-/* All blocks are lent: look again after this long. */
-#define STARVED_MS	20
 
 static struct session *session_of(struct watch *w)
 {
@@ -35,7 +30,7 @@ static struct session *session_of(struct watch *w)
 static void await_tls(struct session *s)
 {
 	s->stage = STAGE_TLS_DUE;
-	s->deadline = loop_now(s->house->loop) + HANDSHAKE_MS;
+	s->deadline = loop_now(s->house->loop) + STREAM_HANDSHAKE_MS;
 }
 
 static void on_reset(struct session *s, const struct smtp_server_event *e)
@@ -169,7 +164,7 @@ static void begin_tls(struct session *s)
 	}
 	take_place(s);
 	s->stage = STAGE_SHAKING;
-	s->deadline = loop_now(s->house->loop) + HANDSHAKE_MS;
+	s->deadline = loop_now(s->house->loop) + STREAM_HANDSHAKE_MS;
 }
 
 static void greet(struct session *s)
@@ -286,7 +281,7 @@ static void want(struct watch *w)
 	if (is_due(s) || (wants_input(s) && stream_ready(&s->stream)))
 		w->deadline = loop_now(s->house->loop);
 	else if (s->starved)
-		w->deadline = loop_now(s->house->loop) + STARVED_MS;
+		w->deadline = loop_now(s->house->loop) + STREAM_STARVED_MS;
 }
 
 static void end_with(struct session *s, enum reply reply, const char *why)

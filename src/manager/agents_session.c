@@ -9,7 +9,6 @@
 
 #define STRANGER_MS	30000	/* until we know who it is */
 #define FRAME_MS	60000	/* for one record to come in whole, and for the other side to read our answers */
-#define STARVED_MS	20	/* all blocks are lent: look again */
 #define KEEPALIVE_S	60	/* an agent whose link was cut has come again by then */
 
 static void refuse_stranger(struct agent_session *s)
@@ -102,8 +101,8 @@ static void want(struct watch *w)
 	w->fd = s->stream.fd;
 	w->events = stream_events(&s->stream, true);
 	w->deadline = stream_ready(&s->stream) ? now(s) : s->deadline;
-	if (!w->events && w->deadline > now(s) + STARVED_MS)
-		w->deadline = now(s) + STARVED_MS;
+	if (!w->events && w->deadline > now(s) + STREAM_STARVED_MS)
+		w->deadline = now(s) + STREAM_STARVED_MS;
 }
 
 static void ready(struct watch *w, short revents)

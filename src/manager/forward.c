@@ -20,12 +20,9 @@
 #include "net/dial.h"
 #include "net/stream.h"
 
-#define DIAL_MS		30000
-#define HANDSHAKE_MS	30000
 #define ANSWER_MS	30000	/* for a batch to be taken; then the connection is given up, and the batch sent again on another */
 #define LOOK_MS		20	/* between looks at how much the other machine has taken */
 #define HURRY_MS	1000	/* between flushes that we ask for: each holds up those of mail */
-#define STARVED_MS	20	/* all blocks are lent: look again */
 #define RETRY_FIRST_MS	2000	/* after a failure; doubled up to */
 #define RETRY_MAX_MS	60000
 #define TOLD_MS		3600000	/* between lines about one and the same absence */
@@ -381,7 +378,7 @@ static void dialled(void *context, int fd, const char *address, const char *erro
 		return;
 	}
 	f->stage = FORWARD_SHAKING;
-	f->deadline = now(f) + HANDSHAKE_MS;
+	f->deadline = now(f) + STREAM_HANDSHAKE_MS;
 	if (!stream_start_tls(&f->stream, f->settings.context, f->settings.tls_name[0] ? f->settings.tls_name : f->settings.host))
 		fail(f, "no memory for TLS");
 }
@@ -442,7 +439,7 @@ static int64_t next_look(const struct forward *f)
 	if (f->stage == FORWARD_UP && f->asked && !f->settings.acknowledged)
 		soon = now(f) + LOOK_MS;
 	else if (f->stage == FORWARD_UP && !f->asked && f->put < newest(f))
-		soon = f->put < audit_kept(f->audit) ? now(f) + STARVED_MS : f->hurry_at;
+		soon = f->put < audit_kept(f->audit) ? now(f) + STREAM_STARVED_MS : f->hurry_at;
 	if (is_connected(f) && stream_ready(&f->stream))
 		soon = now(f);
 	return soon < at ? soon : at;

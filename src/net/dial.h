@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "net/helper.h"
 
+#define DIAL_MS			30000	/* name look-up and all addresses of one host; for most callers */
 #define DIAL_ATTEMPT_MAX	10000	/* ms for one address: a dead first address must leave time for the next */
 
 /* The resolver: one per process, used by all dials. */

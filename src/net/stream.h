@@ -9,6 +9,9 @@
 #include "base/pool.h"
 #include "net/tls.h"
 
+#define STREAM_HANDSHAKE_MS	30000	/* a handshake that takes longer holds memory for nothing */
+#define STREAM_STARVED_MS	20	/* all blocks of the pool are lent: look again */
+
 enum stream_state {
 	STREAM_OPEN,
 	STREAM_HANDSHAKE,	/* TLS is being set up; neither input nor output moves */

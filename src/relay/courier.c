@@ -10,7 +10,6 @@
 #include "relay/prove.h"
 
 #define IDLE_MS		5000	/* an idle connection is kept this long for the next message */
-#define STARVED_MS	20	/* all blocks are lent: look again */
 #define LEAVE_MS	2000	/* for the answer to QUIT */
 
 static void turn(struct courier *c);
@@ -163,7 +162,7 @@ static void want(struct watch *w)
 	if (!dialling && stream_ready(&c->stream))
 		w->deadline = loop_now(c->house->loop);
 	else if (c->starved)
-		w->deadline = courier_after(c, STARVED_MS);
+		w->deadline = courier_after(c, STREAM_STARVED_MS);
 	else if (courier_content_due(c))
 		w->deadline = loop_now(c->house->loop);
 }

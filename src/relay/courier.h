@@ -32,7 +32,7 @@ struct courier {
 	struct relay_pair own;		/* credentials = client: what it logs in with; the wallet's rows come and go */
 	uint8_t stage;			/* enum courier_stage */
 	uint8_t host;			/* index of the host being tried */
-	uint8_t shakes;			/* handshakes with this host that were tried again at once: tls_prepare_retry */
+	uint8_t shakes;			/* handshakes with this host that were tried again at once: stream_retry_tls */
 	bool quitting;
 	bool begun;			/* MAIL of the attempt has been said */
 	bool held;			/* ready, and waits for the rate */

@@ -7,8 +7,6 @@
 #include "base/log.h"
 #include "relay/courier_inner.h"
 
-#define DIAL_MS		30000	/* name look-up and all addresses of one host */
-#define HANDSHAKE_MS	30000
 /* RFC 5321 4.5.3.2.6: a client waits 10 minutes for the answer to its final dot; it shall have ours by then. */
 #define DIRECT_MS	(9 * 60 * 1000)
 
@@ -172,7 +170,7 @@ bool courier_shake(struct courier *c)
 	const struct relay_route *r = courier_route(c);
 
 	c->stage = COURIER_SHAKING;
-	c->deadline = courier_after(c, HANDSHAKE_MS);
+	c->deadline = courier_after(c, STREAM_HANDSHAKE_MS);
 	return stream_start_tls(&c->stream, r->context, r->tls_name[0] ? r->tls_name : courier_host(c));
 }
 

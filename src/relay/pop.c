@@ -16,12 +16,9 @@
 #include "relay/respond.h"
 #include "smtp/pop3.h"
 
-#define DIAL_MS		30000	/* name look-up and all addresses of the host */
-#define HANDSHAKE_MS	30000
 #define REPLY_MS	60000	/* for each reply, or the route's `timeout` where that is less */
 #define SESSION_MS	180000	/* for all of it, however the server drips */
 #define LEAVE_MS	2000	/* for the answer to QUIT: the login stands already */
-#define STARVED_MS	20	/* all blocks are lent: look again */
 #define FRESH_MS	60000	/* a denial so soon after a login that was made for a denial causes no other one */
 
 enum stage { POP_RESTING, POP_DIALLING, POP_SHAKING, POP_TALKING, POP_WAITING, POP_HELD };
@@ -36,7 +33,7 @@ struct pop {
 	unsigned users;			/* it is freed when there are none and it has left the loop */
 	bool reaped;
 	uint8_t stage;			/* enum stage */
-	uint8_t shakes;			/* handshakes that were tried again at once: tls_prepare_retry */
+	uint8_t shakes;			/* handshakes that were tried again at once: stream_retry_tls */
 	bool starved;
 	bool shut;			/* the last login doesn't open the door */
 	bool wants_fresh, fresh;	/* the next one is, or the last one was, made because of a denial */
@@ -236,7 +233,7 @@ static void shake(struct pop *p)
 	const struct relay_pop *o = pop_of(p);
 
 	p->stage = POP_SHAKING;
-	p->deadline = now(p) + HANDSHAKE_MS;
+	p->deadline = now(p) + STREAM_HANDSHAKE_MS;
 	if (!stream_start_tls(&p->stream, o->context, o->tls_name[0] ? o->tls_name : o->host))
 		fail(p, "no memory for TLS");
 }
@@ -424,7 +421,7 @@ static void want(struct watch *w)
 	if (is_connected(p) && stream_ready(&p->stream))
 		w->deadline = now(p);
 	else if (p->stage == POP_TALKING && p->starved)
-		w->deadline = now(p) + STARVED_MS;
+		w->deadline = now(p) + STREAM_STARVED_MS;
 }
 
 static void tell_held(struct pop *p)

@@ -195,7 +195,7 @@ static void tell_progress(struct probe *p, enum smtp_client_stage now, bool fail
 	if (p->at == STAGE_GREETING && now > STAGE_GREETING) {
 		if (now == STAGE_EHLO && !failed)
 			reply_text(&p->smtp.upstream.reply, text);
-		if (!p->wire.brief && !p->wire.retries)
+		if (!p->wire.brief && !p->wire.shakes)
 			wire_tell(&p->wire, "greeting", PROBE_OK, "", "%s", text[0] ? text : "220");
 		p->at = STAGE_EHLO;
 	}

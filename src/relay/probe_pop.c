@@ -44,7 +44,7 @@ static void tell_greeting(struct knock *k, const struct pop3_reply *reply, bool 
 	if (k->greeted || stage == POP3_STAGE_GREETING || stage == POP3_STAGE_PROTOCOL)
 		return;
 	k->greeted = true;
-	if (!k->wire.retries)
+	if (!k->wire.shakes)
 		wire_tell(&k->wire, "greeting", PROBE_OK, "", "%.*s%s", failed ? 0 : reply->len, reply->text,
 			  k->session.timestamp_len ? " (with APOP's timestamp)" : "");
 }

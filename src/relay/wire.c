@@ -11,7 +11,6 @@
 #include "relay/advice.h"
 
 #define SESSION_MS	300000	/* for all of it, however the server drips */
-#define STARVED_MS	20	/* all blocks are lent: look again */
 #define DAY		86400	/* s */
 #define RENEW_DAYS	14	/* fewer are worth a word */
 
@@ -54,7 +53,7 @@ void wire_tell(struct wire *w, const char *step, enum probe_result result, const
 /* By a visit or an attempt before. */
 static bool is_told(const struct wire *w)
 {
-	return w->brief || w->retries;
+	return w->brief || w->shakes;
 }
 
 void wire_finish(struct wire *w)
@@ -212,7 +211,7 @@ static void end_handshake(struct wire *w)
 
 static bool shake_again(struct wire *w)
 {
-	return stream_retry_tls(&w->stream, &w->retries) && dial(w);
+	return stream_retry_tls(&w->stream, &w->shakes) && dial(w);
 }
 
 /* The turn */
@@ -273,7 +272,7 @@ static void want(struct watch *watch)
 	if (connected && stream_ready(&w->stream))
 		watch->deadline = loop_now(w->house->loop);
 	else if (connected && w->starved)
-		watch->deadline = loop_now(w->house->loop) + STARVED_MS;
+		watch->deadline = loop_now(w->house->loop) + STREAM_STARVED_MS;
 }
 
 static void on_deadline(struct wire *w)

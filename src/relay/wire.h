@@ -40,7 +40,7 @@ struct wire {
 	uint8_t stage;			/* enum wire_stage */
 	bool brief;
 	bool starved, over, reaped;
-	uint8_t retries;		/* of the handshake: see tls_prepare_retry */
+	uint8_t shakes;			/* handshakes that were tried again at once: stream_retry_tls */
 	enum probe_result worst;
 	struct dial *dial;
 	struct stream stream;
