@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alarm.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "relay/inner.h"
 
