@@ -10,6 +10,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import stat
 import subprocess
 import tarfile
 
@@ -67,7 +68,7 @@ def test_ipk_structure(package, top):
     needed = house.run("readelf", "-d", house.BINARY).stdout
     wanted = [a + b for a, b in re.findall(r"\[(lib(?:mbedtls|inih))\.so\.(\d+)\]", needed)]
     assert told["Depends"].split(", ") == ["libc", *wanted, "ca-bundle"]
-    assert control["./conffiles"].decode().split() == ["/etc/sekimori.ini", "/etc/sekimori/"]
+    assert control["./conffiles"].decode() == "/etc/sekimori.ini\n"
     for when in ("postinst", "prerm"):
         text = control["./" + when].decode()
         assert text.startswith("#!/bin/sh\n") and "lib/functions.sh" in text and f"default_{when} $0 $@" in text
@@ -106,11 +107,106 @@ def test_two_builds_are_equal(package):
     assert digests[0] == digests[1] and len(digests[0]) == 2
 
 
-def test_apk(package):
+# OpenWrt's functions.sh, as far as our scripts call it.
+FUNCTIONS = """say() {
+	call=$1
+	shift
+	[ -n "$pkgname" ] || local pkgname="$(basename ${1%.*})"
+	echo "$call $pkgname" >> "$IPKG_INSTROOT/calls"
+}
+add_group_and_user() { say users "$@"; }
+default_postinst() { say postinst "$@"; }
+default_prerm() { say prerm "$@"; }
+"""
+
+
+@pytest.fixture
+def openwrt(tmp_path):
+    """A root directory for a real apk or opkg."""
+    root = tmp_path / "openwrt"
+    for directory in ("bin", "lib", "etc", "tmp", "usr/lib/opkg", "var/lock"):
+        (root / directory).mkdir(parents=True)
+    (root / "lib/functions.sh").write_text(FUNCTIONS)
+    shutil.copy(shutil.which("busybox"), root / "bin/busybox")
+    (root / "bin/sh").symlink_to("busybox")
+    return root
+
+
+def installed(root):
+    """What both have to have laid there."""
+    assert stat.S_IMODE((root / "etc/sekimori").stat().st_mode) == 0o750
+    modes = {name: stat.S_IMODE((root / name).stat().st_mode)
+             for name in ("usr/sbin/sekimori", "etc/init.d/sekimori", "etc/sekimori.ini", "lib/upgrade/keep.d/sekimori")}
+    assert list(modes.values()) == [0o755, 0o755, 0o600, 0o644], modes
+    assert (root / "usr/sbin/sekimori").stat().st_uid == 0
+
+
+def test_apk(package, openwrt, tmp_path, as_root):
+    """apk-tools 3: Debian has no package of them."""
     out, result = package("apk", SOURCE_DATE_EPOCH="1700000000")
     if "SKIPPED" in result.stderr:
         pytest.skip("there is no apk (apk-tools 3) on this machine: no .apk was made")
-    assert {p.name.rsplit("-", 2)[0] for p in out.iterdir()} == {"sekimori", "sekimori-mta"}
+    again, _ = package("apk", SOURCE_DATE_EPOCH="1700000000", TZ="Asia/Tokyo")
+    ours = sorted(out.iterdir())
+    assert [p.name.rsplit("-", 2)[0] for p in ours] == ["sekimori", "sekimori-mta"]
+    assert [p.read_bytes() for p in ours] == [p.read_bytes() for p in sorted(again.iterdir())]
+    assert house.run("apk", "verify", "--allow-untrusted", *ours).returncode == 0
+    told = house.run("apk", "adbdump", ours[0]).stdout
+    others, nothing = [], tmp_path / "nothing"
+    nothing.mkdir()
+    for name in re.findall(r"^    - (\S+)$", re.search(r"^  depends:.*\n((?:    - .*\n)+)", told, re.M)[1], re.M):
+        others.append(tmp_path / f"{name}-1-r1.apk")
+        made = house.run("apk", "mkpkg", "--info", f"name:{name}", "--info", "version:1-r1", "--info", "arch:noarch", "--files", nothing,
+                         "--output", others[-1])
+        assert made.returncode == 0, made
+
+    def apk(*args):
+        done = house.run("apk", "--root", openwrt, "--arch", "x86_64", "--allow-untrusted", "--no-network", "--repositories-file",
+                         "/dev/null", *args)
+        assert done.returncode == 0, done
+
+    apk("--initdb", "add", *others, *ours)
+    installed(openwrt)
+    assert (openwrt / "calls").read_text().splitlines() == ["users sekimori", "postinst sekimori", "users sekimori-mta",
+                                                            "postinst sekimori-mta"]
+    apk("del", "sekimori-mta", "sekimori")
+    assert (openwrt / "calls").read_text().splitlines()[4:] == ["prerm sekimori-mta", "prerm sekimori"]
+    assert not (openwrt / "usr/sbin/sekimori").exists()
+
+
+def test_opkg(package, openwrt, tmp_path, as_root):
+    """OpenWrt's opkg, of 24.10 and before: Debian has no package of it."""
+    tool = shutil.which("opkg") or shutil.which("opkg-cl")
+    if not tool:
+        pytest.skip("there is no opkg on this machine")
+    out, _ = package()
+    ours = sorted(out.glob("sekimori_*.ipk")) + sorted(out.glob("sekimori-mta_*.ipk"))
+    (openwrt / "etc/opkg.conf").write_text("dest root /\nlists_dir ext /var/opkg-lists\narch all 1\narch x86_64 10\n")
+    others = []
+    for name in fields(members(parts(ours[0])["./control.tar.gz"])[1]["./control"])["Depends"].split(", "):
+        others.append(tmp_path / f"{name}.ipk")
+        inside = tmp_path / name
+        for part, text in (("control/control", f"Package: {name}\nVersion: 1\nArchitecture: all\nDescription: x\n"), ("data/tmp/x", "")):
+            (inside / part).parent.mkdir(parents=True)
+            (inside / part).write_text(text)
+        (inside / "debian-binary").write_text("2.0\n")
+        for part in ("control", "data"):
+            house.run("tar", "-C", inside / part, "-czf", inside / f"{part}.tar.gz", ".")
+        house.run("tar", "-C", inside, "-czf", others[-1], "./debian-binary", "./data.tar.gz", "./control.tar.gz")
+
+    def opkg(*args):
+        done = house.run(tool, "-f", openwrt / "etc/opkg.conf", "-o", openwrt, *args, env={**os.environ, "IPKG_INSTROOT": str(openwrt)})
+        assert done.returncode == 0 and "Collected errors" not in done.stdout + done.stderr, done
+        return done.stdout
+
+    opkg("--force-overwrite", "--force-postinstall", "install", *others, *ours)
+    installed(openwrt)
+    assert "Status: install user installed" in opkg("status", "sekimori") and "/etc/sekimori.ini " in opkg("status", "sekimori")
+    assert os.readlink(openwrt / "usr/sbin/sendmail") == "/usr/sbin/sekimori"
+    assert (openwrt / "calls").read_text().splitlines() == ["postinst sekimori", "postinst sekimori-mta"]
+    (openwrt / "etc/sekimori.ini").write_text("mine\n")
+    opkg("remove", "sekimori-mta", "sekimori")
+    assert (openwrt / "etc/sekimori.ini").read_text() == "mine\n" and not (openwrt / "usr/sbin/sekimori").exists()
 
 
 # Keeps what it was told, in place of the package.
