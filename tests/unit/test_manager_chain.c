@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -132,11 +133,50 @@ static void values(void **unused)
 	}
 }
 
+/* Of a value that record.c has written, and of one that it never writes: nothing is read beyond its end. */
+static void plain_values(void **unused)
+{
+	static const struct {
+		struct slice value, plain;
+	} rows[] = {
+		{ SLICE(""), SLICE("") }, { SLICE("a@b"), SLICE("a@b") }, { SLICE("\"\""), SLICE("") }, { SLICE("\"a b\""), SLICE("a b") },
+		{ SLICE("\"a \\\"b\\\" \\\\\""), SLICE("a \"b\" \\") }, { SLICE("\"\\x1B\\xE3\""), SLICE("\x1b\xe3") },
+		{ SLICE("\"\\x00\""), SLICE("\0") }, { SLICE("\"\\x1b\""), SLICE("x1b") }, { SLICE("\"\\x1G\""), SLICE("x1G") },
+		{ SLICE("\"\\x1"), SLICE("x1") }, { SLICE("\"\\x"), SLICE("x") }, { SLICE("\"\\"), SLICE("\\") }, { SLICE("\"a"), SLICE("a") },
+		{ SLICE("\"a\"b"), SLICE("a") }, { SLICE("\""), SLICE("") },
+	};
+	char memory[AUDIT_LINE_MAX];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		/* Memory of its own length, so that a sanitizer sees what is read behind it. */
+		char *own = malloc(rows[i].value.len + 1);
+		struct slice plain;
+
+		assert_non_null(own);
+		memcpy(own, rows[i].value.at, rows[i].value.len);
+		plain = chain_plain(slice_bytes(own, rows[i].value.len), memory);
+		if (!slice_equal(plain, rows[i].plain))
+			fail_msg("%.*s: %.*s", SLICE_ARGS(rows[i].value), SLICE_ARGS(plain));
+		free(own);
+	}
+}
+
+static void keys(void **unused)
+{
+	(void)unused;
+	assert_int_equal(chain_key_find(&ring, SLICE_OF("k2")), 0);
+	assert_int_equal(chain_key_find(&ring, SLICE_OF("k1")), 1);
+	assert_int_equal(chain_key_find(&ring, SLICE_OF("k")), -1);
+	assert_int_equal(chain_key_find(&ring, SLICE_OF("")), -1);
+	assert_int_equal(chain_key_find(NULL, SLICE_OF("none")), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line), cmocka_unit_test(every_octet_counts), cmocka_unit_test(no_records),
-		cmocka_unit_test(values),
+		cmocka_unit_test(values), cmocka_unit_test(plain_values), cmocka_unit_test(keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -428,6 +428,50 @@ static void a_421_ends_it(void **unused)
 	assert_int_equal(feed(&d, "NOOP\r\n"), SMTP_SERVER_CLOSE);
 }
 
+/* The next server's answer is the client's; its code rules the session as one of ours would. */
+static void passed_on(void **unused)
+{
+	static const struct {
+		unsigned code;
+		const char *words, *said;
+	} rows[] = {
+		{ 250, "2.6.0 kept as 7", "250 2.6.0 <B1>... kept as 7\r\n" },
+		{ 451, "later", "451 4.0.0 <B1>... later\r\n" },
+		{ 554, "5.7.1 no\r\n250 yes", "554 5.7.1 <B1>... no??250 yes\r\n" },
+	};
+	struct desk d;
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		make_data(&d);
+		assert_int_equal(feed(&d, ".\r\n"), SMTP_SERVER_END);
+		smtp_server_pass_on(&d.s, &d.out, rows[i].code, SLICE_OF("B1"), slice_of(rows[i].words));
+		assert_said(&d, rows[i].said);
+		/* Only once, and the transaction is over. */
+		smtp_server_pass_on(&d.s, &d.out, 250, SLICE_OF("B1"), SLICE_OF("again"));
+		assert_int_equal(buffer_length(&d.out), 0);
+		assert_int_equal(feed(&d, "RCPT TO:<x@y.example>\r\n"), SMTP_SERVER_MORE);
+		assert_said(&d, "503 ");
+	}
+	make_data(&d);
+	for (unsigned i = 0; i <= SMTP_ERRORS_MAX; i++) {
+		assert_int_equal(feed(&d, ".\r\n"), SMTP_SERVER_END);
+		smtp_server_pass_on(&d.s, &d.out, 550, SLICE_OF("B1"), SLICE_OF("5.7.1 no"));
+		if (i == SMTP_ERRORS_MAX)
+			break;
+		assert_said(&d, "550 5.7.1 ");
+		feed(&d, "MAIL FROM:<a@x.example>\r\n");
+		answer(&d, REPLY_SENDER_OK);
+		feed(&d, "RCPT TO:<x@y.example>\r\n");
+		answer(&d, REPLY_RECIPIENT_OK);
+		feed(&d, "DATA\r\n");
+		answer(&d, REPLY_START_INPUT);
+		buffer_clear(&d.out);
+	}
+	assert_said(&d, "421 ");
+	assert_int_equal(feed(&d, "NOOP\r\n"), SMTP_SERVER_CLOSE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +480,7 @@ int main(void)
 		cmocka_unit_test(from_outside), cmocka_unit_test(credentials_are_wiped), cmocka_unit_test(cram_challenge),
 		cmocka_unit_test(tls_forgets), cmocka_unit_test(helo_is_kept_tame), cmocka_unit_test(large_content),
 		cmocka_unit_test(undecided_octets_wait), cmocka_unit_test(a_421_ends_it),
+		cmocka_unit_test(passed_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
