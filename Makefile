@@ -59,6 +59,10 @@ FILES_DIRECT        := src/ingest/direct.c src/ingest/passage.c src/relay/direct
 FILES_STAMP         := src/mail/stamp.c src/ingest/stamping.c src/trust/keyring.c
 FILES_SENDMAIL      := src/manager/sendmail.c src/manager/submission.c src/manager/letter.c src/manager/local.c src/mail/list.c
 FILES_RETURN_JA     := src/mail/words_ja.c
+FILES_ALARM_MAIL    := src/manager/notify.c
+FILES_CHANGES       := src/manager/changes.c src/manager/said.c
+FILES_SUMMARY       := src/manager/summary.c
+FILES_METRICS       := src/manager/metrics.c
 FILES_FAST_CRC      := src/base/crc32_fast.c
 FILES_PROBE         := src/manager/probecmd.c src/relay/probe.c src/relay/probe_pop.c src/relay/wire.c src/relay/advice.c
 FILES_FORWARD       := src/manager/forward.c src/manager/place.c
@@ -75,7 +79,7 @@ ifeq ($(filter clean menuconfig,$(MAKECMDGOALS)),)
 include $(BUILD)/config.mk
 endif
 LEFT_OUT_FILES := $(foreach feature,$(LEFT_OUT),$(FILES_$(feature))) \
-	$(if $(filter FORWARD,$(LEFT_OUT)),$(if $(filter AGENTS,$(LEFT_OUT)),src/manager/reader.c src/base/syslog.c)) \
+	$(if $(filter FORWARD,$(LEFT_OUT)),$(if $(filter AGENTS,$(LEFT_OUT)),src/manager/reader.c src/base/syslog.c src/manager/boxes.c)) \
 	$(if $(filter PASSWD,$(LEFT_OUT)),$(if $(filter VERIFY_COMMAND,$(LEFT_OUT)),src/manager/replace.c))
 # As they lie in the build directory.
 LEFT_OUT_TESTS := $(foreach file,$(LEFT_OUT_FILES),unit/test_$(subst /,_,$(file:src/%.c=%))) \

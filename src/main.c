@@ -47,8 +47,8 @@ static int command_reload(const char *path, int argc, char **argv)
 
 static int command_status(const char *path, int argc, char **argv)
 {
-	if (argc > 1 || (argc == 1 && strcmp(argv[0], "--json") != 0 && strcmp(argv[0], "--prometheus") != 0))
-		return command_usage("status [--json | --prometheus]");
+	if (argc > 1 || (argc == 1 && strcmp(argv[0], "--json") != 0 && !(CONFIG_METRICS && !strcmp(argv[0], "--prometheus"))))
+		return command_usage(CONFIG_METRICS ? "status [--json | --prometheus]" : "status [--json]");
 	return ask(path, "status", argc, argv);
 }
 
@@ -92,7 +92,7 @@ static const struct command commands[] = {
 	{ "run", command_run, "run [-f]                                start; -f stays in the foreground" },
 	{ "check", command_check, "check                                   read everything, say what is wrong or will happen" },
 	{ "reload", command_reload, "reload                                  the running gate reads its files again" },
-	{ "status", command_status, "status [--json | --prometheus]          how it goes" },
+	{ "status", command_status, CONFIG_METRICS ? "status [--json | --prometheus]          how it goes" : "status [--json]                         how it goes" },
 #if CONFIG_PASSWD
 	{ "passwd", command_passwd, "passwd [--cram-md5] [--level L] [--delete] ADDRESS" },
 	{ "accounts", command_accounts, "accounts [--json]                       who can log in" },
@@ -136,7 +136,8 @@ static int version(void)
 		{ CONFIG_DIRECT, "direct" }, { CONFIG_STAMP, "stamp" }, { CONFIG_VERIFY_COMMAND, "verify" },
 		{ CONFIG_PASSWD, "passwd" }, { CONFIG_TRUST_COMMAND, "trust" }, { CONFIG_RETURN_JA, "return-ja" },
 		{ CONFIG_PROBE, "probe" }, { CONFIG_SENDMAIL, "sendmail" },
-		{ CONFIG_FAST_CRC, "fast-crc" }, { CONFIG_AUDIT, "audit" },
+		{ CONFIG_ALARM_MAIL, "alarm-mail" }, { CONFIG_CHANGES, "changes" }, { CONFIG_SUMMARY, "summary" },
+		{ CONFIG_METRICS, "metrics" }, { CONFIG_FAST_CRC, "fast-crc" }, { CONFIG_AUDIT, "audit" },
 		{ CONFIG_FORWARD, "forward" }, { CONFIG_AGENTS, "agents" },
 	};
 

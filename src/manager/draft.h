@@ -138,8 +138,16 @@ static inline bool draft_assemble_pop(struct draft *d, struct draft_block *b)
 	return true;
 }
 #endif
+#if CONFIG_FORWARD || CONFIG_AGENTS
 /* The way to the manager, or the agents of one. */
 bool draft_assemble_boxes(struct draft *d);
+#else
+static inline bool draft_assemble_boxes(struct draft *d)
+{
+	(void)d;
+	return true;
+}
+#endif
 /* "AA:BB…" as openssl prints a fingerprint, in place. */
 void draft_strip_colons(char *text);
 

@@ -356,7 +356,7 @@ static const struct setting_row manager_rows[] = {
 	  .check = check_path },
 	{ "audit_size", "8M", KIND_SIZE, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_size), .min = 64 * KIB, .max = GIB },
 	{ "audit_keep", "4", KIND_NUMBER, SETTING_OF(CONFIG_AUDIT), FIELD(struct config, audit_keep), .min = 0, .max = 1000 },
-	{ "alarm_to", "", KIND_TEXT, 0, FIELD(struct config, alarm_to), .check = check_address },
+	{ "alarm_to", "", KIND_TEXT, SETTING_OF(CONFIG_ALARM_MAIL), FIELD(struct config, alarm_to), .check = check_address },
 	{ "forward", "", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward_to), .check = check_print },
 	{ "forward_ack", "yes", KIND_WORD, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward.acknowledged), .words = yes_no },
 	{ "forward_name", "", KIND_TEXT, SETTING_OF(CONFIG_FORWARD), FIELD(struct config, forward.tls_name), .check = check_host },

@@ -20,6 +20,7 @@ struct notify {
 	int64_t last, made;		/* ms: the last mail, 0: none yet; what was told by then is in it */
 };
 
+#if CONFIG_ALARM_MAIL
 void notify_start(struct notify *n, struct loop *l, struct keeper *k);
 /* Once a turn. `to` empty: nobody wants any. */
 void notify_turn(struct notify *n, const struct relay_settings *s, const char *to);
@@ -27,5 +28,27 @@ void notify_turn(struct notify *n, const struct relay_settings *s, const char *t
 int64_t notify_deadline(const struct notify *n);
 /* No more. */
 void notify_stop(struct notify *n);
+#else
+static inline void notify_start(struct notify *n, struct loop *l, struct keeper *k)
+{
+	(void)n, (void)l, (void)k;
+}
+
+static inline void notify_turn(struct notify *n, const struct relay_settings *s, const char *to)
+{
+	(void)n, (void)s, (void)to;
+}
+
+static inline int64_t notify_deadline(const struct notify *n)
+{
+	(void)n;
+	return INT64_MAX;
+}
+
+static inline void notify_stop(struct notify *n)
+{
+	(void)n;
+}
+#endif
 
 #endif

@@ -28,10 +28,11 @@ KEYS = {
     "POP_BEFORE_SMTP": ("pop-before-smtp", [("relay", "pop_before_smtp", "agent"), ("relay", "pop_before_smtp", "client")]),
     "DIRECT": ("direct", [("relay", "mode", "direct"), ("relay", "mode", "direct-only"), ("relay", "direct_wait", "9s")]),
     "STAMP": ("stamp", [("stamp", "key_file", "/nowhere")]),
+    "ALARM_MAIL": ("alarm-mail", [("manager", "alarm_to", "a@test-sample.jp")]),
     "RETURN_JA": ("return-ja", [("return", "language", "ja"), ("return", "language", "ja+en")]),
 }
 COMMANDS = {"PASSWD": "passwd", "VERIFY_COMMAND": "verify", "TRUST_COMMAND": "trust"}
-NAMES = {"CRAM_MD5": "cram-md5", "FAST_CRC": "fast-crc"}
+NAMES = {"CRAM_MD5": "cram-md5", "FAST_CRC": "fast-crc", "CHANGES": "changes", "SUMMARY": "summary", "METRICS": "metrics"}
 
 
 def config_of(board):
