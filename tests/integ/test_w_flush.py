@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -33,10 +34,17 @@ def whole(gate):
     return result.stdout
 
 
+def no_copy_left(gate):
+    """Flushes that come while they fail make one more."""
+    house.wait_for("no copy to be left", lambda: not list(gate.dir.glob("*.mend")))
+
+
 def test_the_file_is_written_anew(gate, failing):
-    failing(gate).write_text("audit.log")
+    flushes = failing(gate)
+    flushes.write_text("audit.log")
     gate.start()
     path = gate.dir / "audit.log"
+    house.wait_for("the file", path.exists)
     before = os.stat(path).st_ino
     refusals(gate, 5)
     gate.wait_log(r"audit alarm=audit file=\S+ error=\"flush: Input/output error")
@@ -45,7 +53,9 @@ def test_the_file_is_written_anew(gate, failing):
     refusals(gate, 3, 100)
     assert [r["from"] for r in records(gate) if r["event"] == "refused"] == [
         f"other{n}@test-sample.jp" for n in (0, 1, 2, 3, 4, 100, 101, 102)]
-    assert "whole" in whole(gate) and not list(gate.dir.glob("*.mend"))
+    flushes.write_text("")
+    no_copy_left(gate)
+    assert "whole" in whole(gate)
 
 
 def test_until_it_can_be(gate, failing):
@@ -63,8 +73,9 @@ def test_until_it_can_be(gate, failing):
     flushes.write_text("audit.log")
     gate.start()
     assert int(gate.wait_log(r"audit rewritten=(\d+) lost=0")[1]) >= 4
-    gate.wait_log(r"alarm-over kind=audit") if gate.lines("alarm=audit")[1:] else None
-    assert "whole" in whole(gate) and not list(gate.dir.glob("*.mend"))
+    flushes.write_text("")
+    no_copy_left(gate)
+    assert "whole" in whole(gate)
     assert [r["from"] for r in records(gate) if r["event"] == "refused"] == [f"other{n}@test-sample.jp" for n in (0, 1, 100, 101)]
 
 
@@ -99,12 +110,12 @@ def test_what_the_disk_has_forgotten_is_sent_again(make_gate, ports, certs, fail
     house.wait_for("the answer", lambda: agent.json("status")["forward"]["waiting"] == 0)
     flushes.write_text("audit.log drop")
     refusals(agent, 5, 100)
-    lost = int(manager.wait_log(r"audit rewritten=\d+ lost=(\d+) file=")[1])
+    assert int(manager.wait_log(r"audit rewritten=\d+ lost=(\d+) file=")[1]) >= 1
     flushes.write_text("")
-    assert lost >= 1
     manager.wait_log(r"agent result=ended agent=gate1 end=disk")
     refusals(agent, 2, 200)
     house.wait_for(manager.log, lambda: len(received(manager)) >= 12)
     assert len(arrived(manager, agent)) == 12
-    gap = [r for r in records(manager) if r["event"] == "gap"]
-    assert [int(r["lost"]) for r in gap] == [lost] and "gaps that are marked" in whole(manager)
+    lost = sum(int(n) for n in re.findall(r"audit rewritten=\d+ lost=(\d+) file=", manager.log()))
+    assert sum(int(r["lost"]) for r in records(manager) if r["event"] == "gap") == lost
+    assert "gaps that are marked" in whole(manager)
