@@ -489,8 +489,8 @@ static void tell_mended(const struct audit *a, uint64_t rewritten, uint64_t lost
 
 static void end_older(struct audit *a)
 {
-	const struct mend m = a->mend;
-	uint64_t next = mend_first(a->path, a->mend_file - 1), lost = next > m.good.number ? next - m.good.number - 1 : 0;
+	uint64_t good = a->mend.good.number, rewritten = a->mend.rewritten, next = mend_first(a->path, a->mend_file - 1);
+	uint64_t lost = next > good ? next - good - 1 : 0;
 	int fd = mend_take(&a->mend, false);
 
 	if (fd < 0) {
@@ -498,24 +498,26 @@ static void end_older(struct audit *a)
 		return;
 	}
 	close(fd);
-	a->kept = m.good.number;
+	a->kept = good;
 	a->lost += lost;
 	a->losses += lost > 0;
-	tell_mended(a, m.rewritten, lost);
+	tell_mended(a, rewritten, lost);
 	begin_mend(a, a->mend_file - 1);
 }
 
 /* What has been written since the copy was made is copied now, and is flushed as ever. Behind a damage the numbers go on with a gap. */
 static void end_newest(struct audit *a)
 {
-	struct mend m;
-	uint64_t lost;
+	uint64_t lost, size, rewritten;
+	struct chain good;
 	int result;
 
 	while ((result = mend_step(&a->mend)) == 0)
 		;
-	m = a->mend;
-	lost = a->chain.number - m.good.number;
+	good = a->mend.good;
+	lost = a->chain.number - good.number;
+	size = lost ? a->mend.good_at : a->mend.at;
+	rewritten = a->mend.rewritten;
 	if (result > 0)
 		result = mend_take(&a->mend, lost > 0);
 	if (result < 0) {
@@ -524,16 +526,16 @@ static void end_newest(struct audit *a)
 	}
 	shut(a);
 	a->fd = result;
-	a->size = lost ? m.good_at : m.at;
-	a->chain = m.good;
+	a->size = size;
+	a->chain = good;
 	a->missing += lost;
 	a->lost += lost;
 	a->losses += lost > 0;
-	a->kept = a->flushing_to < m.good.number ? a->flushing_to : m.good.number;
+	a->kept = a->flushing_to < good.number ? a->flushing_to : good.number;
 	a->doubt = false;
 	a->dirty = true;
 	a->flush_at = loop_now(a->loop) + AUDIT_FLUSH_MS;
-	tell_mended(a, m.rewritten, lost);
+	tell_mended(a, rewritten, lost);
 	end_alarm(a);
 }
 
