@@ -95,7 +95,7 @@ def test_account_without_a_line(gate, provider):
     """Nothing is lost, and the reason is clear; the line added, a reload brings it."""
     table(gate, (U2, "hanako"))
     gate.start()
-    assert re.search(rf"1 accounts have no line, {U1} is the first", gate.log())
+    gate.wait_log(rf"1 accounts have no line, {U1} is the first")
     send(gate, U1)
     gate.wait_log(rf"login-down relay=default account={U1} alarm=upstream-login error=\"no upstream login for {U1} in ")
     gate.wait_log(r"status=deferred code=0 .*no upstream login for")

@@ -406,6 +406,7 @@ def test_licences(gate, sink):
     gate.set("device mfp1", ip="127.0.0.9", sender="mfp1@test-sample.jp").set("manager", licences=500)
     gate.sections["alias"] = {"info@test-sample.jp": U1}
     gate.start()
+    gate.wait_log("belong on two boxes")
     assert len(gate.lines("belong on two boxes")) == 1
     status = gate.json("status")
     assert (status["licences"], status["licences_used"]) == (500, 1002)

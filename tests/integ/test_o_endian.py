@@ -45,7 +45,7 @@ def test_spool_of_the_other_byte_order(gate, closing, big_endian):
 
     big_endian(gate)
     gate.start()
-    assert gate.log().count(" serves, 1 messages in the queue") == 1, gate.log()
+    gate.wait_log(" serves, 1 messages in the queue")
     sink = closing(upstream.Sink(gate.upstream_port))
     sink.keeper.replies["later@example.net"] = "450 4.2.1 later"
     send(gate, "big")
@@ -57,7 +57,7 @@ def test_spool_of_the_other_byte_order(gate, closing, big_endian):
 
     big_endian(gate, False)
     gate.start()
-    assert gate.log().count(" serves, 2 messages in the queue") == 1, gate.log()
+    gate.wait_log(" serves, 2 messages in the queue")
     del sink.keeper.replies["later@example.net"]
     assert gate.cmd("queue", "retry").returncode == 0
     sink.wait(4)

@@ -339,7 +339,7 @@ def test_mail_of_1970_outlives_a_restart(gate, closing, tmp_path):
     """It came while the clock said 1970; the power went, and now the clock is right: it isn't 56 years old."""
     clock = with_clock(gate, tmp_path, -int(time.time()) + 86400)
     gate.set("queue", retry="1s", expire="2d").start()
-    assert "clock alarm=clock today=1970-01-02" in gate.log()
+    gate.wait_log("clock alarm=clock today=1970-01-02")
     with gate.login() as t:
         assert t.mail().code == 250
     gate.wait_log("relay-down")
@@ -376,7 +376,7 @@ def test_far_future(gate, closing, tmp_path, restart):
     gate.kill()
     clock.write_text(str(FAR))
     gate.start()
-    assert "clock alarm=clock today=21" in gate.log()
+    gate.wait_log("clock alarm=clock today=21")
     with gate.login() as t:
         assert t.mail(to=["other@example.net"]).code == 250
     gate.wait_log("relay-down", count=2)
