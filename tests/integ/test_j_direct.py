@@ -74,13 +74,23 @@ def test_a_refusal_is_the_upstreams_too(direct, closing):
     assert direct.queue() == []
 
 
-def test_a_421_for_us_is_no_421_for_the_client(direct, closing):
-    up = closing(upstream.Script(direct.upstream_port, data="421 4.3.2 going down"))
+@pytest.mark.parametrize("said, code", [("421 4.3.2 going down", 451), ("471 4.7.1 not yet", 451), ("503 5.5.1 what?", 554)])
+def test_a_code_for_us_is_none_for_the_client(direct, closing, said, code):
+    """What means something else behind a final dot, or ends the session."""
+    up = closing(upstream.Script(direct.upstream_port, data=said))
     direct.start()
     with direct.login() as t:
-        assert t.mail().code == 451
+        assert t.mail().code == code
         up.answers["data"] = "250 2.0.0 kept"
         assert t.mail().code == 250
+
+
+def test_a_login_that_is_wanted_is_no_refusal_of_the_mail(only, closing):
+    """The next hop wants to know us, not the client: its mail may come again once that is mended."""
+    closing(upstream.Script(only.upstream_port, mail="530 5.7.0 Authentication required"))
+    only.start()
+    with only.login() as t:
+        assert t.mail().code == 451
 
 
 @pytest.mark.parametrize("level", ["auth=envelope=from"])
