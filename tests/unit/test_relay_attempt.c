@@ -145,7 +145,12 @@ static void test_give_up_and_returnable(void **state)
 	a = make();
 	assert_false(attempt_returnable(a));
 	attempt_free(a);
+	/* Return mail with an address in its envelope ([return] envelope = address) makes none either (R49). */
 	id = first;
+	a = make();
+	a->message.envelope.is_return = true;
+	assert_false(attempt_returnable(a));
+	attempt_free(a);
 }
 
 /* What one host said is not put into the mouth of the next. */
