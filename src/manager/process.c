@@ -55,6 +55,7 @@ void process_keep_lean(void)
 	 * used heap, which it clears: the slots of sessions that never come would cost their pages.
 	 */
 	mallopt(M_MMAP_THRESHOLD, 24 * 1024);	/* above the buffers of a TLS session, which come and go */
+	mallopt(M_TOP_PAD, 0);			/* nor from 128 KiB that it would ask the kernel for ahead of need */
 #endif
 }
 
