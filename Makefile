@@ -18,7 +18,10 @@ LIBRARIES ?=
 CC      ?= cc
 AR      ?= ar
 STRIP   ?= strip
-CFLAGS  ?= -O2 -g
+# Small: the time goes to the kernel and to ciphers. A debugger has its own tables; nothing else unwinds. What is bound at the start, helper
+# processes share.
+CFLAGS  ?= -Os -g -fno-asynchronous-unwind-tables
+LDFLAGS ?= -Wl,-z,now
 PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
 
