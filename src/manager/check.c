@@ -1,6 +1,9 @@
 /* sekimori check */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "manager/commands.h"
 #include "manager/config.h"
@@ -29,6 +32,21 @@ static void warn_of_memory(const struct config *c)
 		       memory);
 }
 
+/* `run` makes the sockets, but nothing for them to lie in: it would end there, however good the file is. */
+static bool has_place(const char *socket, struct fault *f)
+{
+	size_t len = strlen(socket);
+	char directory[PATH_MAX];
+	struct stat st;
+
+	while (len > 0 && socket[len - 1] != '/')
+		len--;
+	if (len == 0 || !slice_copy(slice_bytes(socket, len), directory, sizeof(directory)) || stat(directory, &st) == 0 ||
+	    (errno != ENOENT && errno != ENOTDIR))
+		return true;
+	return fault_set(f, STATUS_UNAVAILABLE, "%s: %s", socket, strerror(errno));
+}
+
 int command_check(const char *path, int argc, char **argv)
 {
 	struct fault f = { .text = "" };
@@ -46,9 +64,11 @@ int command_check(const char *path, int argc, char **argv)
 	c = config_check(path, print_notice, print_fault, NULL, &f);
 	if (!c)
 		return f.status;
-	printf("%s is good\n", c->path);
-	warn_of_memory(c);
-	summary_print(c);
+	if (has_place(c->control, &f) && (!c->user_count || has_place(c->local, &f))) {
+		printf("%s is good\n", c->path);
+		warn_of_memory(c);
+		summary_print(c);
+	}
 	config_free(c);
-	return STATUS_OK;
+	return f.text[0] ? command_failed(&f) : STATUS_OK;
 }

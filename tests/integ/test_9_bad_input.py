@@ -231,6 +231,18 @@ def test_left_behind_control_socket_is_no_hindrance(gate, sink):
     assert gate.json("status")["queue"] == 0
 
 
+@pytest.mark.parametrize("key", ["control", "local"])
+def test_a_socket_without_a_directory(gate, key):
+    """`check` says what `run` would end with."""
+    path = gate.dir / "nowhere/socket"
+    gate.set("server", **{key: path}).set("local", sender="cron@test-sample.jp").write()
+    check = gate.cmd("check")
+    assert check.returncode == 69 and f"{path}: No such file or directory" in check.stderr and "is good" not in check.stdout, check
+    gate.checked = False
+    gate.launch()
+    assert gate.exits() == 69 and f"{path}: No such file or directory" in gate.log(), gate.log()
+
+
 def test_control_path_that_is_a_file(gate):
     (gate.dir / "sock").write_text("precious")
     gate.launch()
