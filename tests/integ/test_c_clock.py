@@ -40,6 +40,7 @@ def test_what_is_old_still_expires(gate, sink, tmp_path):
     clock = with_clock(gate, tmp_path, -HALF_A_YEAR)
     sink.keeper.replies["friend@example.net"] = "450 4.2.1 later"
     gate.set("queue", retry="1s", expire="3s").start()
+    gate.settled()      # it has looked at the clock, else there is no step to see
     clock.write_text("0")
     before = time.monotonic()
     with gate.login() as t:
