@@ -1,6 +1,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -20,6 +21,8 @@ LONG = ("test_p_landscape.py", "test_o_idle.py", "test_a_spool_kill.py", "test_p
 
 
 def pytest_configure(config):
+    # What a shell starts in the background ignores it, and so would all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "once: the program under test isn't in it, so that one run of several will do")
     house.BINARY = str(pathlib.Path(house.BINARY).resolve())
     if not os.access(house.BINARY, os.X_OK):
