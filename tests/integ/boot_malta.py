@@ -155,8 +155,7 @@ def test_boot(gate, guest, closing, says):
     draw = random.Random(seed)
     for lives in (2, 3):
         before = len(load.acknowledged)
-        house.wait_for(lambda: f"mail; {len(load.acknowledged)}, console:\n{guest.log()[-3000:]}",
-                       lambda n=before: len(load.acknowledged) >= n + 40, 60)
+        house.wait_until_none(lambda: f"mail; console:\n{guest.log()[-3000:]}", lambda n=before: n + 40 - len(load.acknowledged))
         time.sleep(draw.random())
         print(f"{len(load.acknowledged)} acknowledged; {guest.cut(seed + lives)}")
         load.end_life()
@@ -173,8 +172,7 @@ def test_boot(gate, guest, closing, says):
 
 def some_mail(load, guest, draw):
     before = len(load.acknowledged)
-    house.wait_for(lambda: f"mail; {len(load.acknowledged)}, console:\n{guest.log()[-3000:]}",
-                   lambda: len(load.acknowledged) >= before + 40, 60)
+    house.wait_until_none(lambda: f"mail; console:\n{guest.log()[-3000:]}", lambda: before + 40 - len(load.acknowledged))
     time.sleep(draw.random())
 
 

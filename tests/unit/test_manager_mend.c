@@ -36,6 +36,7 @@ static size_t put(const char *name, struct chain *c, uint64_t last, const char *
 		key_id = NULL;
 	}
 	assert_int_equal(fwrite(memory, 1, buffer_length(&out), f), buffer_length(&out));
+	fseek(f, 0, SEEK_END);	/* with nothing to add, where one is depends on the libc */
 	size = ftell(f);
 	fclose(f);
 	return (size_t)size;
