@@ -18,9 +18,9 @@ LIBRARIES ?=
 CC      ?= cc
 AR      ?= ar
 STRIP   ?= strip
-# Small: the time goes to the kernel and to ciphers. A debugger has its own tables; nothing else unwinds. What is bound at the start, helper
-# processes share.
-CFLAGS  ?= -Os -g -fno-asynchronous-unwind-tables
+# Packages for routers are built with -Os (0.2 MiB less of memory, too); this takes a tenth more mail a second. A debugger has its own tables;
+# nothing else unwinds. What is bound at the start, helper processes share.
+CFLAGS  ?= -O2 -g -fno-asynchronous-unwind-tables
 LDFLAGS ?= -Wl,-z,now
 PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
