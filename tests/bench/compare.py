@@ -217,13 +217,15 @@ class Bench:
         group = peer.group
         before = self.sink.count
         cpu = group.cpu() if group else 0
+        rig = self.rig.cpu()
         start = time.monotonic()
         self.generate(peer.port, load, messages)
         accepted = time.monotonic() - start
         through = self.sink.wait(before + messages) - start
         time.sleep(0.3)  # it unlinks, logs, writes outcomes
         cpu = (group.cpu() - cpu) * 1000 / messages if group else None
-        return {"accepted": messages / accepted, "through": messages / through, "cpu": cpu}
+        rig = (self.rig.cpu() - rig) * 1000 / messages
+        return {"accepted": messages / accepted, "through": messages / through, "cpu": cpu, "rig": rig}
 
     def size(self, peer, load):
         """So many messages that it takes about so long; found by a small run, that warms up as well. Never so few that only
@@ -404,6 +406,12 @@ class Bench:
             verdict = "yes" if (middle <= target if unit in ("<=", "bare") else middle >= target) else "**no**"
         return [text, *map(cell, [p.name for p in self.peers] + [Straight.name]), wanted, shown, verdict]
 
+    def filled(self, figure):
+        """What a message takes of the processors, ms: of us, of its client and its sink; and how much of them all that fills."""
+        found = [v for v in self.results.get((figure, "Sekimori"), []) if v]
+        own, rig, rate = (statistics.median(v[key] for v in found) for key in ("cpu", "rig", "through"))
+        return f"{figure} {own:.3f} + {rig:.3f} ms, {rate * (own + rig) / 10 / os.cpu_count():.0f} %"
+
     def report(self):
         head = ["figure (10 KiB messages)", *(p.name for p in self.peers), Straight.name, "target", "in-round ratio (range)", "met"]
         print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
@@ -417,6 +425,10 @@ class Bench:
             whole = statistics.median(v for v in self.values("tls", "Sekimori", "whole") if v)
             print(f"A bare mbedTLS handshake took the server's side {statistics.median(bare):.3f} ms ({min(bare):.3f}–{max(bare):.3f}); "
                   f"a whole STARTTLS session costs Sekimori {whole:.3f} ms, of which the CPU of a session without it is subtracted above.")
+        loads = [f for f in LOADS if any(self.results.get((f, "Sekimori"), []))]
+        if loads:
+            print("The processors' time of a message, ours + that of its client and its sink, and how full of it the machine is: "
+                  + "; ".join(map(self.filled, loads)) + ".")
         if self.calibrations:
             print(f"The disk before each load: {statistics.median(self.calibrations):.0f} flushed appends of 10 KiB a second "
                   f"({min(self.calibrations):.0f}–{max(self.calibrations):.0f}). Others, kernel threads included, took "
