@@ -23,16 +23,24 @@ class Counting:
         self.lock = threading.Lock()
         self.mails, self.per_connection, self.open, self.most = [], [], 0, 0
         self.hold = hold
-        self.script = upstream.Script(port, greeting=self.greeting, mail=self.mail, data=self.data, **keys)
+        self.script = upstream.Script(port, greeting=self.greeting, mail=self.mail, data=self.data, quit=self.quit, **keys)
         play = self.script.server.script
 
         def counted(t, number):
             try:
                 play(t, number)
             finally:
-                with self.lock:
-                    self.open -= 1
+                self.ended(t)
         self.script.server.script = counted
+
+    def ended(self, t):
+        with self.lock:
+            self.open -= not getattr(t, "has_ended", False)
+            t.has_ended = True
+
+    def quit(self, t):
+        self.ended(t)  # before the 221: once it is heard, the next connection may come sooner than we go on
+        t.send("221 bye\r\n")
 
     def greeting(self, t):
         with self.lock:
