@@ -137,7 +137,7 @@ static int move_read(struct spool *s, uint32_t at, struct commit *c)
 	return error;
 }
 
-/* What can't be read can't be delivered either. */
+/* What can't be read can't be delivered either; but whoever delivers it already has read it. */
 static int drop(struct spool *s, uint32_t at)
 {
 	char text[SPOOL_ID_TEXT];
@@ -159,7 +159,7 @@ static int move_message(struct spool *s, uint32_t at)
 	int error = spool_read_commit(s, e, &c);
 
 	if (error < 0)
-		return is_hopeless(s, error) ? drop(s, at) : error;
+		return !e->face.taken && is_hopeless(s, error) ? drop(s, at) : error;
 	error = spool_read_outcome(s, e, record, &o);
 	if (error < 0 && error != -ENOENT && !is_hopeless(s, error))
 		return error;

@@ -438,6 +438,33 @@ static void test_hanging_delivery(void **state)
 	spool_close(s);
 }
 
+/* Whose record goes bad while it is being delivered is not given up: its outcome is still to come. */
+static void test_damaged_delivery(void **state)
+{
+	struct spool *s = fresh();
+	uint64_t id = put(s, 9);
+	struct disk_file *g = disk_named("seg-0000");
+	struct spool_writer w = { 0 };
+	size_t size = g->size;
+
+	(void)state;
+	assert_int_equal(spool_take(s, INT64_MAX - 1)->id, id);
+	while (size > 0 && g->now[size - 1] == 0)
+		size--;
+	for (size_t at = 200; at < size; at += 50)
+		g->now[at] ^= 0x41;
+	for (unsigned n = 0; n < 2000 && work_write(s, &w, n % 50) == 0; n++) {
+		work_flush(s);
+		assert_ptr_equal(spool_committed(s), &w);
+		finish(s, w.id);
+		w = (struct spool_writer){ 0 };
+	}
+	spool_abort(s, &w);
+	assert_non_null(spool_find(s, id));
+	assert_int_equal(spool_outcome(s, id, SLICE_OF("DF"), 0, 0, SLICE_OF("")), 0);
+	spool_close(s);
+}
+
 /* Nothing is delivered until it is full; then all can still be recorded, and there is room again. */
 static void test_budget(void **state)
 {
@@ -690,6 +717,7 @@ int main(void)
 		cmocka_unit_test(test_written_ahead),
 		cmocka_unit_test(test_goes_round),
 		cmocka_unit_test(test_hanging_delivery),
+		cmocka_unit_test(test_damaged_delivery),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_full_at_start),
